@@ -1,0 +1,3 @@
+"""Blazz: a multi-tenant WhatsApp Business platform."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""A simulated WhatsApp network: real sockets, real encryption, no phone needed."""
