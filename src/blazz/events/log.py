@@ -1,0 +1,131 @@
+"""Appending to the event log. Positions are given as the very last statements of the writer's transaction."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Table, bindparam, insert, select, update
+
+from blazz.events.tables import event_heads, events
+from blazz.events.wakeups import Wakeups
+from blazz.kit.db import Tx, insert_or_ignore
+from blazz.kit.ids import uuid7
+from blazz.kit.time import utc_now
+
+EVENT_VERSION = 1
+_KEY = "events"
+
+
+@dataclass(slots=True)
+class EventDraft:
+    """An event on its way into the log. `position` is known only after the unit of work has finished."""
+
+    workspace_id: uuid.UUID
+    name: str
+    account_id: uuid.UUID | None
+    data: dict[str, Any]
+    occurred_at: dt.datetime
+    id: uuid.UUID = field(default_factory=uuid7)
+    position: int = 0
+
+
+class _Pending:
+    """What one unit of work will append."""
+
+    def __init__(self) -> None:
+        self.drafts: list[EventDraft] = []
+        self.rows: list[tuple[Table, dict[str, Any], EventDraft]] = []
+
+    def flush(self, tx: Tx) -> None:
+        by_workspace: dict[uuid.UUID, list[EventDraft]] = defaultdict(list)
+        for draft in self.drafts:
+            by_workspace[draft.workspace_id].append(draft)
+        for workspace_id in sorted(
+            by_workspace
+        ):  # one order for everyone: no deadlock between writers
+            drafts = by_workspace[workspace_id]
+            head = _advance(tx, workspace_id, len(drafts))
+            for offset, draft in enumerate(drafts):
+                draft.position = head - len(drafts) + 1 + offset
+        tx.execute(insert(events), [_event_row(draft) for draft in self.drafts])
+        by_table: dict[Table, list[dict[str, Any]]] = defaultdict(list)
+        for table, row, draft in self.rows:
+            by_table[table].append({**row, "position": draft.position})
+        for table, rows in by_table.items():
+            tx.execute(insert(table), rows)
+        for workspace_id in by_workspace:
+            Wakeups.shared().notify_after_commit(tx, workspace_id)
+
+
+_ADVANCE = (
+    update(event_heads)
+    .where(event_heads.c.workspace_id == bindparam("workspace"))
+    .values(head=event_heads.c.head + bindparam("count"))
+)
+_HEAD = select(event_heads.c.head).where(
+    event_heads.c.workspace_id == bindparam("workspace")
+)
+
+
+def _advance(tx: Tx, workspace_id: uuid.UUID, count: int) -> int:
+    changed = tx.execute(_ADVANCE, {"workspace": workspace_id, "count": count}).rowcount
+    if not changed:
+        first = insert_or_ignore(tx.dialect, event_heads, ["workspace_id"])
+        tx.execute(first, {"workspace_id": workspace_id, "head": 0, "oldest": 1})
+        tx.execute(_ADVANCE, {"workspace": workspace_id, "count": count})
+    return int(tx.execute(_HEAD, {"workspace": workspace_id}).scalar_one())
+
+
+def _event_row(draft: EventDraft) -> dict[str, Any]:
+    return {
+        "workspace_id": draft.workspace_id,
+        "position": draft.position,
+        "id": draft.id,
+        "name": draft.name,
+        "version": EVENT_VERSION,
+        "account_id": draft.account_id,
+        "data": draft.data,
+        "occurred_at": draft.occurred_at,
+    }
+
+
+def _pending(tx: Tx) -> _Pending:
+    pending = tx.notes.get(_KEY)
+    if not isinstance(pending, _Pending):
+        pending = tx.notes[_KEY] = _Pending()
+        tx.before_commit(_KEY, pending.flush)
+    return pending
+
+
+def append(
+    tx: Tx,
+    name: str,
+    data: dict[str, Any],
+    *,
+    workspace_id: uuid.UUID | None = None,
+    account_id: uuid.UUID | None = None,
+) -> EventDraft:
+    """Add an event to this unit of work. `data` holds ids and changed fields, never copies of message bodies.
+
+    `workspace_id` may be left out in a unit bound to one workspace.
+    """
+    draft = EventDraft(
+        workspace_id or tx.workspace_id, name, account_id, data, utc_now()
+    )
+    _pending(tx).drafts.append(draft)
+    return draft
+
+
+def insert_at_position(
+    tx: Tx, table: Table, row: dict[str, Any], draft: EventDraft
+) -> None:
+    """Insert `row` into `table` at the end of the unit, with column `position` set to the event's position.
+
+    The row is not visible to statements of the same unit. Rows of one table go in as given, tables in the order of
+    their first row.
+    """
+    _pending(tx).rows.append((table, row, draft))

@@ -1,0 +1,1 @@
+"""Foundations that know no domain: database, time, ids, errors, crypto, settings, logging, failpoints."""

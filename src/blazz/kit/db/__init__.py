@@ -1,0 +1,26 @@
+"""The database: units of work under a tenant scope, group commit, portable column types."""
+
+from blazz.kit.db.database import Database, Tx
+from blazz.kit.db.metadata import metadata, same_workspace, scoped_table, workspace_key
+from blazz.kit.db.scope import Platform, Scope, ScopeError, Workspace, Workspaces
+from blazz.kit.db.statements import insert_or_ignore, upsert
+from blazz.kit.db.types import JsonDoc, Key, UtcDateTime
+
+__all__ = [
+    "Database",
+    "JsonDoc",
+    "Key",
+    "Platform",
+    "Scope",
+    "ScopeError",
+    "Tx",
+    "UtcDateTime",
+    "Workspace",
+    "Workspaces",
+    "insert_or_ignore",
+    "metadata",
+    "same_workspace",
+    "scoped_table",
+    "upsert",
+    "workspace_key",
+]

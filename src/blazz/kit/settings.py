@@ -1,0 +1,103 @@
+"""Settings: environment variables `BLAZZ_*` (or a file given by `BLAZZ_ENV_FILE`), with safe defaults and no secrets."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What an operator may choose. Every field can be set as `BLAZZ_<NAME>`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="BLAZZ_",
+        env_file=os.environ.get("BLAZZ_ENV_FILE"),
+        extra="ignore",
+        frozen=True,
+    )
+
+    data_dir: Path = Field(
+        Path(".blazz/data"),
+        description="Database, session stores, media and keys live here.",
+    )
+    host: str = Field("127.0.0.1", description="Address of the HTTP server.")
+    port: int = Field(
+        7000, ge=0, le=65535, description="Port of the HTTP server; 0 takes a free one."
+    )
+    public_url: str | None = Field(
+        None, description="The address under which people reach this server."
+    )
+    secret_key: str | None = Field(
+        None, description="32 bytes in base64; made in the data directory when absent."
+    )
+    sign_up: bool = Field(
+        False, description="Whether anybody may create an account and a workspace."
+    )
+    instance_id: str = Field(
+        "instance-0", min_length=1, max_length=64, description="Name of this instance."
+    )
+    instance_capacity: int = Field(
+        500, ge=1, le=750, description="Sessions that this instance may carry."
+    )
+    engine_binary: Path | None = Field(
+        None, description="The engine host; found beside the package when absent."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] = "console"
+    media_max_bytes: int = Field(
+        100 * 1024 * 1024, ge=1024, description="Largest file that may be uploaded."
+    )
+    event_retention_days: int = Field(
+        30, ge=1, description="How long the event log is kept."
+    )
+    message_expiry_hours: float = Field(
+        24.0, gt=0, description="An unsent message fails after this time."
+    )
+    lease_s: float = Field(
+        6.0,
+        gt=0,
+        description="How long ownership and dead-man deadline last without renewal.",
+    )
+    renew_s: float = Field(1.5, gt=0, description="How often ownership is renewed.")
+    status_claim_s: float = Field(
+        45.0, gt=0, description="A status that is not renewed for this long is unknown."
+    )
+    logins_per_second: float = Field(
+        10.0, gt=0, description="Pace of logins on the real network."
+    )
+    max_qr_starts_per_hour: int = Field(
+        5, ge=1, description="QR starts without a link; unlimited when simulated."
+    )
+    valkey: bool = Field(
+        True, description="Start a private Valkey for wake-ups; polling does without."
+    )
+    redis_url: str | None = Field(
+        None, description="Use this Redis or Valkey instead of a private one."
+    )
+    test_mode: bool = Field(
+        False, description="Allows failpoints. Never set in production."
+    )
+
+    @property
+    def database_path(self) -> Path:
+        """The SQLite file."""
+        return self.data_dir / "blazz.db"
+
+    @property
+    def sessions_dir(self) -> Path:
+        """Session stores: `workspace_{id}/session_{id}/store.{epoch}.db`."""
+        return self.data_dir / "sessions"
+
+    @property
+    def media_dir(self) -> Path:
+        """Media files by workspace."""
+        return self.data_dir / "media"
+
+    @property
+    def engine_media_dir(self) -> Path:
+        """Where Python and the engine host hand files to each other."""
+        return self.data_dir / "engine-media"

@@ -1,0 +1,122 @@
+"""Tables of chats, messages, receipts and the outbox."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    Uuid,
+)
+
+from blazz.kit.db import JsonDoc, Key, UtcDateTime, same_workspace, scoped_table
+
+chats = scoped_table(
+    "chats",
+    Column("account_id", Uuid(), nullable=False),
+    Column("kind", Key(16), nullable=False),  # direct | group
+    Column("contact_id", Uuid(), nullable=True),  # direct chats
+    Column(
+        "address", Key(64), nullable=False
+    ),  # WhatsApp address to send to: ...@lid, ...@s.whatsapp.net, ...@g.us
+    Column(
+        "last_message_id", Uuid(), nullable=True
+    ),  # no foreign key: written before its message
+    Column("last_message_at", UtcDateTime(), nullable=True),
+    Column("last_preview", String(200), nullable=True),
+    Column("last_kind", Key(24), nullable=True),
+    Column("last_from_me", Boolean(), nullable=True),
+    Column("unread_count", Integer(), nullable=False),
+    Column("created_at", UtcDateTime(), nullable=False),
+    UniqueConstraint("workspace_id", "account_id", "contact_id"),
+    UniqueConstraint("workspace_id", "account_id", "address"),
+    same_workspace("account_id", "accounts"),
+    same_workspace("contact_id", "contacts"),
+    Index("ix_chats_inbox", "workspace_id", "last_message_at", "id"),
+)
+
+messages = scoped_table(
+    "messages",
+    Column("account_id", Uuid(), nullable=False),
+    Column("chat_id", Uuid(), nullable=False),
+    Column(
+        "position", BigInteger(), nullable=False
+    ),  # of the event that announced it: the order of the chat
+    # The identity of a message on WhatsApp. The author is the device-less canonical address, empty when from us.
+    Column("wa_message_id", Key(128), nullable=False),
+    Column("from_me", Boolean(), nullable=False),
+    Column("author", Key(64), nullable=False),
+    Column("kind", Key(24), nullable=False),
+    Column("body", Text(), nullable=True),  # text or caption, for search and preview
+    Column("content", JsonDoc(), nullable=False),  # what the kind needs beyond the body
+    Column("media_id", Uuid(), nullable=True),
+    Column("quoted_wa_message_id", Key(128), nullable=True),
+    Column(
+        "state", Key(16), nullable=False
+    ),  # received | pending | sent | delivered | read | played | failed
+    Column("state_at", UtcDateTime(), nullable=False),
+    Column("error_code", Key(64), nullable=True),
+    Column("error_detail", String(255), nullable=True),
+    Column("source", Key(16), nullable=False),  # customer | api | inbox | phone
+    Column("sent_by", Uuid(), nullable=True),  # user
+    Column(
+        "timestamp", UtcDateTime(), nullable=False
+    ),  # WhatsApp's, or ours when we made it
+    Column("created_at", UtcDateTime(), nullable=False),
+    Column("flags", JsonDoc(), nullable=True),  # offline, unprocessable, ...
+    Column(
+        "raw", LargeBinary(), nullable=True
+    ),  # serialised original of an unknown or unprocessable kind
+    UniqueConstraint(
+        "account_id", "wa_message_id", "from_me", "author", name="uq_messages_identity"
+    ),
+    same_workspace("account_id", "accounts"),
+    same_workspace("chat_id", "chats"),
+    same_workspace("media_id", "media", ondelete="NO ACTION"),
+    Index("ix_messages_chat", "workspace_id", "chat_id", "position"),
+)
+
+message_receipts = scoped_table(
+    "message_receipts",
+    Column("message_id", Uuid(), nullable=False),
+    Column("recipient", Key(64), nullable=False),  # device-less address
+    Column("state", Key(16), nullable=False),  # delivered | read | played
+    Column("at", UtcDateTime(), nullable=False),
+    UniqueConstraint("workspace_id", "message_id", "recipient", "state"),
+    same_workspace("message_id", "messages"),
+)
+
+# Messages on their way out. A row leaves when its outcome is known.
+outbox = scoped_table(
+    "outbox",
+    Column("message_id", Uuid(), nullable=False),
+    Column("account_id", Uuid(), nullable=False),
+    Column("chat_id", Uuid(), nullable=False),
+    Column("position", BigInteger(), nullable=False),  # order within the chat
+    Column("wa_message_id", Key(128), nullable=False),
+    Column("recipient", Key(64), nullable=False),
+    Column(
+        "payload", LargeBinary(), nullable=True
+    ),  # exact bytes; empty until media is uploaded
+    Column(
+        "media_type", Key(16), nullable=True
+    ),  # set when a file must be uploaded first
+    Column(
+        "state", Key(16), nullable=False
+    ),  # queued | sending (outcome unknown after a cut)
+    Column("attempts", Integer(), nullable=False),
+    Column("due_at", UtcDateTime(), nullable=False),
+    Column("expires_at", UtcDateTime(), nullable=False),
+    Column("created_at", UtcDateTime(), nullable=False),
+    UniqueConstraint("workspace_id", "message_id"),
+    same_workspace("message_id", "messages"),
+    same_workspace("account_id", "accounts"),
+    same_workspace("chat_id", "chats"),
+    Index("ix_outbox_account", "account_id", "position"),
+)
