@@ -1,0 +1,1 @@
+"""Programs that build and check the repository. They never run inside the product."""
