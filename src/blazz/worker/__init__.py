@@ -1,1 +1,1 @@
-"""The worker room."""
+"""The worker role: work that no request waits for."""

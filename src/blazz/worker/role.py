@@ -1,0 +1,62 @@
+"""The worker role's housekeeping: each task at its own interval, one failure never stopping the others."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from blazz.events import retention
+from blazz.gateway import idempotency
+from blazz.identity import service as identity
+from blazz.kit.db import Database
+from blazz.kit.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """Something to do every `interval_s` seconds."""
+
+    name: str
+    interval_s: float
+    run: Callable[[], Awaitable[object]]
+
+
+class Worker:
+    """Runs the chores in background tasks that `stop` cancels."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._chores = [
+            Chore("events.prune", 3600, lambda: retention.prune(database, settings.event_retention_days)),
+            Chore("idempotency.prune", 3600, lambda: idempotency.prune(database)),
+            Chore("identity.prune", 3600, lambda: identity.prune(database)),
+        ]
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin. Each chore first runs within a minute, at a random moment, so that instances do not march in step."""
+        self._tasks = [asyncio.create_task(self._repeat(chore), name=chore.name) for chore in self._chores]
+
+    async def stop(self) -> None:
+        """Cancel the chores and wait for their end. Idempotent."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self._tasks = []
+
+    async def _repeat(self, chore: Chore) -> None:
+        await asyncio.sleep(random.uniform(5, 60))  # noqa: S311 - spreading load is no secret
+        while True:
+            try:
+                await chore.run()
+            except Exception:
+                _log.exception("chore failed", chore=chore.name)
+            await asyncio.sleep(chore.interval_s)
