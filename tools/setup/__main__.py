@@ -60,9 +60,10 @@ def _set_up(*, development: bool) -> int:
                 _say(f"Setting up Blazz on {machine}: Python {python}, {plan.go}, {plan.node}. Log: build/setup.log")
             _say(line)
 
-        outcome = Schedule(plan.steps(), paths.STAMPS, report).run(on_failure=log.stop)
-    for message in outcome.failed.values():
-        return _fail(f"{message}\nThe whole output is in build/setup.log.")
+        outcome = Schedule(plan.steps(), paths.STAMPS, report).run(on_abort=log.stop)
+    if outcome.failed:
+        parts = "\n\n".join(f"{title}: {message}" for title, message in outcome.failed.items())
+        return _fail(f"\n{parts}\nThe whole output is in build/setup.log.")
     if outcome.missing:
         parts = "\n".join(f"  - {part}" for part in sorted(set(outcome.missing.values())))
         return _fail(f"Everything else is built, but parts of the repository are missing:\n{parts}")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tools.setup.errors import SetupError
 
-_TAIL_LINES = 25
+_TAIL_LINES = 40
 
 
 class CommandLog:

@@ -37,7 +37,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run of all steps did; `failed` and `missing` hold names of steps with their message."""
+    """What a run of all steps did; `failed` has titles of steps with their message, `missing` names of steps."""
 
     ran: list[str]
     failed: dict[str, str]
@@ -62,29 +62,28 @@ class Schedule:
         self._active: dict[str, float] = {}
         self._ran: list[str] = []
 
-    def run(self, on_failure: Callable[[], None] = lambda: None) -> Outcome:
-        """Runs everything that is due. After the first failure no further step starts and `on_failure` is called."""
+    def run(self, on_abort: Callable[[], None] = lambda: None) -> Outcome:
+        """Runs everything that is due. A failure is told at once; only the steps that need it are left out.
+
+        `on_abort` is called when the run itself is interrupted, before the exception goes on.
+        """
         waiting = {step.name: step for step in self._steps}
-        done: set[str] = set()
-        failed: dict[str, str] = {}
         missing = {step.name: step.missing for step in self._steps if step.missing is not None}
-        unusable = set(missing)
+        done: set[str] = set()
+        lost = set(missing)
+        failed: dict[str, str] = {}
         futures: dict[Future[None], Step] = {}
         with ThreadPoolExecutor(self._workers) as pool:
             try:
-                while True:
+                while waiting or futures:
                     for step in list(waiting.values()):
-                        if step.missing is not None or unusable.intersection(step.after):
-                            unusable.add(step.name)
+                        if step.name in lost or lost.intersection(step.after):
+                            lost.add(step.name)
                             del waiting[step.name]
-                        elif not failed and done.issuperset(step.after):
+                        elif done.issuperset(step.after):
                             del waiting[step.name]
                             futures[pool.submit(self._run_step, step)] = step
-                    if not futures:
-                        if failed or not waiting:
-                            break
-                        continue
-                    finished, _ = wait(futures, timeout=_STILL_RUNNING_S, return_when=FIRST_COMPLETED)
+                    finished = wait(futures, timeout=_STILL_RUNNING_S, return_when=FIRST_COMPLETED).done
                     if not finished:
                         self._report_active()
                     for future in finished:
@@ -92,14 +91,14 @@ class Schedule:
                         error = future.exception()
                         if error is None:
                             done.add(step.name)
-                        elif not isinstance(error, SetupError):
+                        elif isinstance(error, SetupError):
+                            lost.add(step.name)
+                            failed[step.title] = str(error)
+                            self._line(f"        {step.title}: FAILED")
+                        else:
                             raise error
-                        elif not failed:
-                            # Steps that are ended because of this one fail too; only the first says why.
-                            failed[step.name] = str(error)
-                            on_failure()
             except BaseException:
-                on_failure()
+                on_abort()
                 raise
         return Outcome(ran=self._ran, failed=failed, missing=missing)
 

@@ -183,9 +183,9 @@ class Plan:
             Step(
                 "web-packages",
                 "Web packages",
-                lambda: self._npm("ci", "--no-audit", "--no-fund", "--loglevel=error"),
+                self._install_web_packages,
                 after=(self._packages,) if self.node.packaged else (),
-                inputs=lambda: [paths.WEB / name for name in ("package.json", "package-lock.json", ".npmrc")],
+                inputs=lambda: [paths.WEB / name for name in ("package.json", "package-lock.json")],
                 facts=lambda: [self.node.fact],
                 outputs=(paths.WEB / "node_modules" / ".package-lock.json",),
                 missing=missing,
@@ -253,6 +253,11 @@ class Plan:
     def _write_openapi(self) -> None:
         text = self.log.run([paths.VENV / "bin" / "blazz", "openapi"], cwd=paths.ROOT, timeout_s=120)
         write_if_changed(paths.OPENAPI, text)
+
+    def _install_web_packages(self) -> None:
+        # Not `npm ci`: it refuses a lock that lacks optional packages for machines other than the one it was made on.
+        # With --no-save the lock decides every version and is not written.
+        self._npm("install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error")
 
     def _build_web(self) -> None:
         self._npm("run", "generate")
