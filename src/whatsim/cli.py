@@ -164,7 +164,7 @@ def _call(control: str, method: str, path: str, body: dict[str, Any] | None = No
         detail = response.json()["detail"]
     except (ValueError, KeyError, TypeError):
         detail = response.text[:200]
-    _fail(f"{response.status_code}: {detail}")
+    return _fail(f"{response.status_code}: {detail}")
 
 
 def _fail(text: str) -> NoReturn:

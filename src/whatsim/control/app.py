@@ -16,10 +16,11 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from whatsim.control import faults, messages, phones, product
+from whatsim.control import faults, messages, phones
 from whatsim.control.errors import PROBLEM_MEDIA_TYPE, ControlError, problem
 from whatsim.control.guard import Guard
 from whatsim.control.product import ProductSwitch
+from whatsim.control.product import router as product_router
 from whatsim.model import LinkRefused, WhatsimError
 from whatsim.network import Network
 
@@ -47,19 +48,19 @@ _log = logging.getLogger(__name__)
 
 def create_app(
     network: Network,
-    product_switch: ProductSwitch | None = None,
+    product: ProductSwitch | None = None,
     *,
     allow_paths: Path | None = None,
     extra_hosts: Iterable[str] = (),
 ) -> FastAPI:
     """Return the application for one open network.
 
-    With `product_switch` the page shows a button that stops and starts the program under trial. Pictures may be sent
+    With `product` the page shows a button that stops and starts the program under trial. Pictures may be sent
     by path only from beneath `allow_paths`. Requests must name a loopback host or one of `extra_hosts`.
     """
     app = FastAPI(title="Simulated WhatsApp network: control API", version="1", docs_url=None, redoc_url=None)
     app.state.network = network
-    app.state.product = product_switch
+    app.state.product = product
     app.state.allow_paths = allow_paths
     app.state.closing = asyncio.Event()
     app.add_middleware(Guard, extra_hosts=extra_hosts)
@@ -68,7 +69,7 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(Exception, _on_failure)
-    for router in (phones.router, messages.router, faults.router, product.router):
+    for router in (phones.router, messages.router, faults.router, product_router):
         app.include_router(router)
     app.add_api_route("/", _index, include_in_schema=False)
     app.mount("/page", _PageFiles(directory=PAGE_DIR))
@@ -141,7 +142,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         "description": "Problem details (RFC 9457) with a stable code.",
         "required": ["type", "title", "status", "detail", "code"],
         "properties": {
-            **{name: text for name in ("type", "title", "detail", "code")},
+            **dict.fromkeys(("type", "title", "detail", "code"), text),
             "status": {"type": "integer"},
             "errors": {"type": "array", "items": field},
         },

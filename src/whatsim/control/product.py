@@ -1,4 +1,4 @@
-"""A switch for the program under trial: the phones page can stop and start it, to show that nothing is lost meanwhile."""
+"""A switch for the program under trial: the page can stop and start it, to show that nothing is lost meanwhile."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ class Rule(Body):
 
 
 class NewBehaviour(Body):
-    """How the phone answers by itself: not at all, by repeating, or by rules of which the first that matches answers."""
+    """How the phone answers by itself: not at all, by repeating, or by rules (the first that matches)."""
 
     kind: Literal["silent", "echo", "script"]
     prefix: str | None = Field(default=None, max_length=256, description="echo only: written before the repeated text")
@@ -156,7 +156,10 @@ class NewBehaviour(Body):
 
 
 class NewFault(Body):
-    """A disturbance to add. `number` and `device` limit it to one phone's linked devices; fields unused by the kind stay out."""
+    """A disturbance to add; `number` and `device` limit it to one phone's linked devices.
+
+    Which of the other fields a kind takes is told by the network: a field that does not fit is refused.
+    """
 
     kind: FaultKind
     number: Number | None = None
