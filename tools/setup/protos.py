@@ -24,6 +24,9 @@ WHATSAPP_ROOTS = (
 # carries files of the same names does not collide with ours.
 PREFIX = "blazz/_generated"
 
+# The beginning of the contract's go_package, which the generated files are laid out below.
+GO_MODULE = "github.com/blazz/blazz/engine-host"
+
 _IMPORT = re.compile(r'^(?P<head>\s*import\s+(?:public\s+|weak\s+)?")(?P<file>[^"]+)(?P<tail>"\s*;)', re.MULTILINE)
 
 
@@ -71,25 +74,16 @@ def generate_engine_stubs(log: CommandLog) -> None:
 
 def generate_engine_go(log: CommandLog, environment: Mapping[str, str]) -> None:
     """Writes the Go side of the engine contract into the engine host's internal package."""
-    contract = engine_contract()
     with tempfile.TemporaryDirectory(dir=paths.BUILD) as temporary:
         out = Path(temporary)
-        _protoc(
-            log,
-            [
-                f"--proto_path={contract.parent}",
-                f"--plugin=protoc-gen-go={paths.TOOL_BIN / 'protoc-gen-go'}",
-                f"--plugin=protoc-gen-go-grpc={paths.TOOL_BIN / 'protoc-gen-go-grpc'}",
-                f"--go_out={out}",
-                "--go_opt=paths=source_relative",
-                f"--go-grpc_out={out}",
-                "--go-grpc_opt=paths=source_relative",
-                contract,
-            ],
-            environment,
-        )
+        arguments: list[str | Path] = [f"--proto_path={paths.PROTO}"]
+        for generator in ("go", "go-grpc"):
+            program = paths.TOOL_BIN / f"protoc-gen-{generator}"
+            arguments += [f"--plugin=protoc-gen-{generator}={program}", f"--{generator}_out={out}"]
+            arguments.append(f"--{generator}_opt=module={GO_MODULE}")
+        _protoc(log, [*arguments, engine_contract()], environment)
         paths.GENERATED_GO.mkdir(parents=True, exist_ok=True)
-        for file in sorted(out.glob("*.go")):
+        for file in sorted(out.rglob("*.go")):
             shutil.copyfile(file, paths.GENERATED_GO / file.name)
 
 

@@ -177,7 +177,9 @@ class Plan:
         has_web = (paths.WEB / "package.json").is_file() and (paths.WEB / "package-lock.json").is_file()
         missing = None if has_web else "web/ (the web application) is not there"
         no_api = (
-            None if (paths.ROOT / "src/blazz/gateway").is_dir() else "src/blazz/gateway (the HTTP API) is not there"
+            None
+            if (paths.ROOT / "src/blazz/gateway/app.py").is_file()
+            else "src/blazz/gateway (the HTTP API) is not there"
         )
         return [
             Step(

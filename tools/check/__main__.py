@@ -1,0 +1,192 @@
+"""`python -m tools.check [--tests | --format]`: runs every check and says which failed, with its output."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tools.check.rules import broken_rules, tracked_files
+from tools.setup import paths
+from tools.setup.system import in_ci
+from tools.setup.toolchains import find_go, find_node, go_environment, node_environment
+
+_CHECK_TIMEOUT_S = 900.0
+_SUITE_TIMEOUT_S = 2400.0
+_WORKERS = 2
+
+
+@dataclass(frozen=True)
+class Check:
+    """A command that must succeed; `silent` ones must also print nothing (gofmt lists files and exits with 0)."""
+
+    name: str
+    command: Sequence[str | Path]
+    cwd: Path = paths.ROOT
+    env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    silent: bool = False
+
+
+def python_sources() -> list[str]:
+    """The directories of Python sources that hold any."""
+    names = ("src", "tests", "benchmarks", "tools")
+    return [name for name in names if next((paths.ROOT / name).rglob("*.py"), None) is not None]
+
+
+def checks() -> list[Check]:
+    """Everything of `make check` that is a command, slowest first."""
+    scripts = paths.VENV / "bin"
+    go = go_environment(find_go())
+    node = node_environment(find_node())
+    host = paths.ENGINE_HOST
+    return [
+        Check("types of Python (mypy)", [scripts / "mypy", *python_sources()]),
+        Check("types and style of the web application", ["npm", "run", "--silent", "check"], paths.WEB, node),
+        Check("staticcheck", [paths.TOOL_BIN / "staticcheck", "./..."], host, go),
+        Check("go vet", ["go", "vet", "./..."], host, go),
+        Check("gofmt", ["gofmt", "-l", *_go_directories()], host, go, silent=True),
+        Check("imports between rooms (import-linter)", [scripts / "lint-imports", "--no-logo"]),
+        Check("ruff", [scripts / "ruff", "check", "."]),
+        Check("format of Python (ruff)", [scripts / "ruff", "format", "--check", "."]),
+    ]
+
+
+def suites() -> list[Check]:
+    """The test suites of `make test`; their output goes straight to the terminal."""
+    go = go_environment(find_go())
+    race = _race_flags()
+    if race:
+        go["CGO_ENABLED"] = "1"
+    return [
+        Check("Go tests", ["go", "test", *race, "./..."], paths.ENGINE_HOST, go),
+        Check("web tests", ["npm", "run", "--silent", "test"], paths.WEB, node_environment(find_node())),
+        Check("Python and browser tests", [paths.VENV_PYTHON, "-m", "pytest", "-m", "not prove"]),
+    ]
+
+
+def formatters() -> list[Check]:
+    scripts = paths.VENV / "bin"
+    go = go_environment(find_go())
+    return [
+        Check("ruff", [scripts / "ruff", "check", "--fix", "--quiet", "."]),
+        Check("format of Python (ruff)", [scripts / "ruff", "format", "."]),
+        Check("gofmt", ["gofmt", "-l", "-w", *_go_directories()], paths.ENGINE_HOST, go),
+        Check("web", ["npm", "run", "--silent", "--if-present", "format"], paths.WEB, node_environment(find_node())),
+    ]
+
+
+def run_quietly(wanted: Sequence[Check]) -> list[str]:
+    """Runs checks side by side, prints a line for each and the output of those that fail; returns their names."""
+    failed = []
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        futures: dict[Future[tuple[bool, str, float]], Check] = {pool.submit(_run, check): check for check in wanted}
+        for future in as_completed(futures):
+            check = futures[future]
+            passed, text, seconds = future.result()
+            _say(f"  {'ok  ' if passed else 'FAIL'}  {check.name} ({seconds:.1f} s)")
+            if not passed:
+                failed.append(check.name)
+                _say("\n".join("        " + line for line in text.strip().splitlines()))
+    return failed
+
+
+def run_openly(wanted: Sequence[Check]) -> list[str]:
+    """Runs suites one after the other with their output shown; returns the names of those that failed."""
+    failed = []
+    times = []
+    for check in wanted:
+        _say(f"\n=== {check.name}")
+        begun = time.monotonic()
+        try:
+            code = subprocess.run(
+                [str(word) for word in check.command],
+                cwd=check.cwd,
+                env=dict(check.env),
+                timeout=_SUITE_TIMEOUT_S,
+                check=False,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            _say(f"No end after {_SUITE_TIMEOUT_S:.0f} s.")
+            code = 1
+        times.append(f"  {'ok  ' if code == 0 else 'FAIL'}  {check.name} ({time.monotonic() - begun:.0f} s)")
+        if code != 0:
+            failed.append(check.name)
+    _say("\n" + "\n".join(times))
+    return failed
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns 0 when all passed, else 1 after naming what failed."""
+    parser = argparse.ArgumentParser(prog="python -m tools.check", description=__doc__)
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--tests", action="store_true", help="run the test suites instead of the checks")
+    mode.add_argument("--format", action="store_true", help="format all sources instead of checking them")
+    options = parser.parse_args(arguments)
+    begun = time.monotonic()
+    if options.format:
+        failed = run_openly(formatters())
+    elif options.tests:
+        failed = run_openly(suites())
+    else:
+        _say("Checking:")
+        failed = _repository_rules() + run_quietly(checks())
+    seconds = time.monotonic() - begun
+    if failed:
+        _say(f"\nFailed after {seconds:.0f} s: {', '.join(failed)}")
+        return 1
+    _say(f"\nAll passed in {seconds:.0f} s.")
+    return 0
+
+
+def _repository_rules() -> list[str]:
+    broken = list(broken_rules(paths.ROOT, tracked_files(paths.ROOT)))
+    _say(f"  {'FAIL' if broken else 'ok  '}  rules of the repository")
+    for line in broken:
+        _say("        " + line)
+    return ["rules of the repository"] if broken else []
+
+
+def _run(check: Check) -> tuple[bool, str, float]:
+    begun = time.monotonic()
+    try:
+        result = subprocess.run(
+            [str(word) for word in check.command],
+            cwd=check.cwd,
+            env=dict(check.env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=_CHECK_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return False, str(error), time.monotonic() - begun
+    passed = result.returncode == 0 and not (check.silent and result.stdout.strip())
+    return passed, result.stdout, time.monotonic() - begun
+
+
+def _go_directories() -> list[str]:
+    """The engine host's directories with sources written by people; the generated contract is not formatted."""
+    found = {path.parent for path in paths.ENGINE_HOST.rglob("*.go")} - {paths.GENERATED_GO}
+    return [str(path.relative_to(paths.ENGINE_HOST)) for path in sorted(found)]
+
+
+def _race_flags() -> list[str]:
+    """The race detector needs a C compiler: always used in CI, elsewhere where there is one."""
+    return ["-race"] if in_ci() or shutil.which("cc") or shutil.which("gcc") else []
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
