@@ -1,4 +1,4 @@
-"""`python -m tools.check [--tests | --format]`: runs every check and says which failed, with its output."""
+"""`python -m tools.check [--tests | --format | --rules]`: runs every check and says which failed, with its output."""
 
 from __future__ import annotations
 
@@ -128,12 +128,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--tests", action="store_true", help="run the test suites instead of the checks")
     mode.add_argument("--format", action="store_true", help="format all sources instead of checking them")
+    mode.add_argument("--rules", action="store_true", help="check only the rules of the repository")
     options = parser.parse_args(arguments)
     begun = time.monotonic()
     if options.format:
         failed = run_openly(formatters())
     elif options.tests:
         failed = run_openly(suites())
+    elif options.rules:
+        failed = _repository_rules()
     else:
         _say("Checking:")
         failed = _repository_rules() + run_quietly(checks())
