@@ -160,9 +160,21 @@ class Writer:
                 connection.execution_options(**{guard.SCOPE_OPTION: None})
                 failpoints.reach("db.before_commit")
         except BaseException as error:
+            # a lock or a full disk meets everyone who waits: fail them now rather than one time-out after the other
+            stopping = self._take_waiting(group) or stopping
             for unit in group:
                 unit.error = unit.error or error
         return stopping
+
+    def _take_waiting(self, group: list[_Unit]) -> bool:
+        while True:
+            try:
+                unit = self._queue.get_nowait()
+            except queue.Empty:
+                return False
+            if unit is None:
+                return True
+            group.append(unit)
 
     def _run_unit(self, connection: Connection, unit: _Unit) -> None:
         connection.execution_options(**{guard.SCOPE_OPTION: None})
