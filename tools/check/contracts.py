@@ -42,7 +42,7 @@ class PrivateModulesContract(Contract):
     private = fields.ListField(subfield=fields.StringField())
     exempt = fields.ListField(subfield=fields.StringField(), required=False, default=[])
 
-    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: ARG002
+    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
         private = frozenset(str(name) for name in self.private)  # type: ignore[attr-defined]
         exempt = frozenset(str(name) for name in self.exempt)  # type: ignore[attr-defined]
         found = trespasses(graph, str(self.package), private, exempt)
