@@ -10,6 +10,7 @@ STAMPS = BUILD / "stamps"
 LOG = BUILD / "setup.log"
 LOCK = BUILD / "setup.lock"
 TOOL_BIN = BUILD / "bin"
+NODE_BIN = BUILD / "node"
 ENGINE_BINARY = BUILD / "blazz-engine"
 
 VENV = ROOT / ".venv"

