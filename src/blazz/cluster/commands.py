@@ -1,4 +1,4 @@
-"""What can be asked of the instance that owns a session. Rooms above know this contract, not where the session lives."""
+"""What can be asked of the instance that owns a session. Rooms above know this contract, not the place."""
 
 from __future__ import annotations
 
@@ -56,9 +56,7 @@ class SessionCommands(Protocol):
     def qr(self, account_id: uuid.UUID) -> QrView | None:
         """Return the code shown now, or None."""
 
-    async def typing(
-        self, account_id: uuid.UUID, address: str, state: ChatState
-    ) -> None:
+    async def typing(self, account_id: uuid.UUID, address: str, state: ChatState) -> None:
         """Show the customer that somebody types. Best effort."""
 
     async def mark_read(
@@ -71,7 +69,5 @@ class SessionCommands(Protocol):
     ) -> None:
         """Send read receipts (at most 100 ids) to WhatsApp."""
 
-    async def on_whatsapp(
-        self, account_id: uuid.UUID, phones: list[str]
-    ) -> list[OnWhatsApp]:
+    async def on_whatsapp(self, account_id: uuid.UUID, phones: list[str]) -> list[OnWhatsApp]:
         """Ask WhatsApp about up to 100 phone numbers."""
