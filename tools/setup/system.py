@@ -39,8 +39,8 @@ def apt_install(log: CommandLog, packages: Sequence[str]) -> None:
 
 
 def find_browser() -> Path | None:
-    """The installed Chrome or Chromium that the browser tests use; $BLAZZ_TEST_BROWSER names another."""
-    named = os.environ.get("BLAZZ_TEST_BROWSER")
+    """The installed Chrome or Chromium that the browser tests use; $BLAZZ_BROWSER names another."""
+    named = os.environ.get("BLAZZ_BROWSER")
     if named:
         return Path(named) if os.access(named, os.X_OK) else None
     for name in _BROWSER_NAMES:
