@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import AsyncIterator
 
 import pytest
+import segno
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from tests.whatsim.control.helpers import picture
@@ -63,6 +65,7 @@ async def test_a_person_adds_a_phone(page: Page, network: Network) -> None:
     await expect(page.locator("#phone-list").get_by_text("Ana Wijaya")).to_be_visible()
     assert [phone.name for phone in network.list_phones()] == ["Ana Wijaya"]
 
+    await expect(page.get_by_role("dialog")).to_be_hidden()
     await page.get_by_role("button", name="Add phone").click()
     await page.get_by_label("Number (7 to 15 digits)").fill("123")
     await page.get_by_role("dialog").get_by_role("button", name="Add phone").click()
@@ -143,6 +146,18 @@ async def test_a_link_from_the_product_fills_the_dialog_in(page: Page, network: 
     assert page.url == f"{server.url}/"
     await page.get_by_role("button", name="Link device").click()
     await expect(page.get_by_role("alert")).to_be_visible()
+
+
+async def test_a_picture_of_a_qr_code_is_read(page: Page, network: Network) -> None:
+    await network.create_phone(name="Ana")
+    text = "2@" + "aB3+/=," * 30
+    drawn = io.BytesIO()
+    segno.make(text, error="m").save(drawn, kind="png", scale=4)
+    await page.get_by_role("button", name="Link a device").click()
+    await page.locator("#dialog input[type=file]").set_input_files(
+        {"name": "qr.png", "mimeType": "image/png", "buffer": drawn.getvalue()}
+    )
+    await expect(page.get_by_label("Text of the QR code")).to_have_value(text)
 
 
 async def test_the_page_says_when_the_network_is_gone(page: Page, server: ControlServer) -> None:

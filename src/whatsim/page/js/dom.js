@@ -13,6 +13,7 @@ const ICONS = {
   system: "M12 4a8 8 0 100 16zM12 4a8 8 0 010 16",
   stop: "M7 7h10v10H7z",
   play: "M8 5.5v13l10-6.5z",
+  scan: "M4 8V4h4M16 4h4v4M20 16v4h-4M8 20H4v-4M4 12h16",
   copy: "M9 9h10v10H9zM5 15V5h10",
   link: "M10 14a4 4 0 005.7 0l3-3A4 4 0 0013 5.3l-1 1M14 10a4 4 0 00-5.7 0l-3 3A4 4 0 0011 18.7l1-1",
 };

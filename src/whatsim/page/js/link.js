@@ -3,7 +3,7 @@
 import { post } from "./api.js";
 import { h, icon, openDialog, toast } from "./dom.js";
 import { phoneNumber } from "./format.js";
-import { readQr } from "./qr-picture.js";
+import { canReadScreen, readQr, readScreen } from "./qr-picture.js";
 import { changed, current, select, state } from "./store.js";
 import { showTab } from "./tabs.js";
 
@@ -13,22 +13,24 @@ const NEW = "new";
 export function openLink(prefill = "") {
   const phone = choosePhone();
   const qr = h("textarea", { rows: "3", spellcheck: "false", autocomplete: "off", placeholder: "2@…", value: prefill });
-  const note = h("p", { class: "quiet", role: "status" }, "Or drop or paste a picture of the QR code here.");
+  const note = h("p", { class: "quiet", role: "status" }, "Scan the QR code where it is shown, or drop or paste a picture of it.");
   const file = h("input", { type: "file", accept: "image/*", hidden: true });
   const choose = h("button", { class: "button small", type: "button", onclick: () => file.click() }, icon("picture"), "Choose a picture");
-  const drop = h("div", { class: "drop" }, note, file, choose);
+  const scan = h("button", { class: "button small", type: "button", hidden: !canReadScreen() }, icon("scan"), "Scan the screen");
+  const drop = h("div", { class: "drop" }, note, file, h("div", { class: "inline" }, scan, choose));
   const code = h("input", { class: "code-input", maxlength: "9", autocomplete: "off", spellcheck: "false", placeholder: "ABCD-1234" });
 
-  const take = async (picture) => {
-    note.textContent = "Reading the picture…";
+  const take = async (reading) => {
+    note.textContent = "Looking for a QR code…";
     try {
-      qr.value = await readQr(picture);
+      qr.value = await reading;
       note.textContent = "The QR code was read.";
     } catch (error) {
       note.textContent = error.message;
     }
   };
-  file.addEventListener("change", () => file.files.length && take(file.files[0]));
+  file.addEventListener("change", () => file.files.length && take(readQr(file.files[0])));
+  scan.addEventListener("click", () => take(readScreen()));
   drop.addEventListener("dragover", (event) => {
     event.preventDefault();
     drop.classList.add("over");
@@ -37,7 +39,7 @@ export function openLink(prefill = "") {
   drop.addEventListener("drop", (event) => {
     event.preventDefault();
     drop.classList.remove("over");
-    if (event.dataTransfer.files.length) take(event.dataTransfer.files[0]);
+    if (event.dataTransfer.files.length) take(readQr(event.dataTransfer.files[0]));
   });
 
   const form = openDialog(
@@ -71,7 +73,7 @@ export function openLink(prefill = "") {
     const picture = [...(event.clipboardData?.files ?? [])].find((candidate) => candidate.type.startsWith("image/"));
     if (picture === undefined) return;
     event.preventDefault();
-    take(picture);
+    take(readQr(picture));
   });
   (prefill ? phone : qr).focus();
 }
