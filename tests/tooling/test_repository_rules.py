@@ -8,6 +8,7 @@ import grimp
 import pytest
 
 from tools.check.contracts import Trespass, trespasses
+from tools.check.data_access import misplaced_sql
 from tools.check.rules import MAX_LINES, broken_rules, tracked_files
 from tools.setup import paths
 
@@ -49,7 +50,29 @@ def test_a_note_of_unfinished_work_is_refused_with_its_line(tmp_path: Path) -> N
 
 
 def test_this_repository_keeps_its_rules() -> None:
-    assert list(broken_rules(paths.ROOT, tracked_files(paths.ROOT))) == []
+    names = tracked_files(paths.ROOT)
+    assert [*broken_rules(paths.ROOT, names), *misplaced_sql(paths.ROOT, names)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "allowed"),
+    [
+        ("src/blazz/accounts/service.py", "from sqlalchemy import select", False),
+        ("src/blazz/accounts/service.py", "from sqlalchemy.dialects.sqlite import insert", False),
+        ("src/blazz/accounts/repository.py", "from sqlalchemy import select", True),
+        ("src/blazz/messaging/receipts_repository.py", "from sqlalchemy import select", True),
+        ("src/blazz/accounts/repository.py", "from sqlalchemy import text", False),
+        ("src/blazz/accounts/repository.py", "tx.connection.exec_driver_sql('DELETE FROM chats')", False),
+        ("src/blazz/kit/db/sqlite.py", "connection.exec_driver_sql('BEGIN')", True),
+        ("src/blazz/accounts/tables.py", "from sqlalchemy import Column, Table", True),
+        ("src/whatsim/server/store.py", "from sqlalchemy import text", True),
+    ],
+)
+def test_sql_is_written_in_repositories_and_never_as_text(tmp_path: Path, name: str, text: str, allowed: bool) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    assert (list(misplaced_sql(tmp_path, [name])) == []) is allowed
 
 
 def test_a_rooms_tables_and_repository_are_its_own() -> None:

@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tools.check.data_access import misplaced_sql
 from tools.check.rules import broken_rules, tracked_files
 from tools.setup import paths
 from tools.setup.system import in_ci
@@ -149,7 +150,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _repository_rules() -> list[str]:
-    broken = list(broken_rules(paths.ROOT, tracked_files(paths.ROOT)))
+    names = tracked_files(paths.ROOT)
+    broken = [*broken_rules(paths.ROOT, names), *misplaced_sql(paths.ROOT, names)]
     _say(f"  {'FAIL' if broken else 'ok  '}  rules of the repository")
     for line in broken:
         _say("        " + line)
