@@ -32,6 +32,6 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
         "seconds": round(median(seconds), 2),
         "api_ready_seconds": round(median(ready), 2),
         "at_real_pace_seconds": round(median(ready) + sessions / 10.0, 1),
-        "at_real_pace_note": "computed: API ready plus sessions at the real network's default pace of 10 logins a second",
+        "at_real_pace_note": "computed: API ready plus the sessions at the real network's default pace, 10 logins/s",
         "machine": machine(),
     }

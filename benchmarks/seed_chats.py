@@ -1,4 +1,4 @@
-"""Fill a workspace with chats: written straight into the stopped product's database, as inbound traffic would leave it."""
+"""Fill a workspace with chats, written into the stopped product's database as inbound traffic would leave it."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ import shutil
 import socket
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -71,8 +70,6 @@ def _safely(check: Callable[[], Finding]) -> Finding:
 
 def _check_versions() -> Finding:
     detail = f"Blazz {__version__}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
-    if sys.version_info < (3, 11):
-        return Finding("fail", "versions", f"{detail}; Python 3.11 or newer is needed")
     return Finding("ok", "versions", detail)
 
 

@@ -43,11 +43,14 @@ class ApiClient:
             fail(f"No Blazz answers at {self._url} ({type(error).__name__}). Start it with: blazz up")
         if response.is_success or response.status_code == 404:
             return response
-        try:
-            detail = str(response.json()["detail"])
-        except (ValueError, KeyError, TypeError):
-            detail = response.text[:200]
-        fail(f"{response.status_code}: {detail}")
+        fail(f"{response.status_code}: {_detail(response)}")
+
+
+def _detail(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return response.text[:200]
 
 
 @accounts_app.command("list")

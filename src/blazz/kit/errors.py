@@ -1,4 +1,4 @@
-"""The one family of errors: every failure a caller may see has a stable code, an HTTP status and a sentence to act on."""
+"""The one family of errors: each has a stable code, an HTTP status and a sentence that a person can act on."""
 
 from __future__ import annotations
 
@@ -38,9 +38,7 @@ def invalid(
     return BlazzError(code, detail, 422, errors or [])
 
 
-def unauthenticated(
-    detail: str = "Sign in or send an API key.", *, code: str = "unauthenticated"
-) -> BlazzError:
+def unauthenticated(detail: str = "Sign in or send an API key.", *, code: str = "unauthenticated") -> BlazzError:
     """401: who is asking is not known."""
     return BlazzError(code, detail, 401, headers={"WWW-Authenticate": "Bearer"})
 
@@ -60,13 +58,9 @@ def conflict(code: str, detail: str) -> BlazzError:
     return BlazzError(code, detail, 409)
 
 
-def too_many(
-    detail: str, *, retry_after_s: int, code: str = "too_many_requests"
-) -> BlazzError:
+def too_many(detail: str, *, retry_after_s: int, code: str = "too_many_requests") -> BlazzError:
     """429, with `Retry-After` in whole seconds."""
-    return BlazzError(
-        code, detail, 429, headers={"Retry-After": str(max(1, retry_after_s))}
-    )
+    return BlazzError(code, detail, 429, headers={"Retry-After": str(max(1, retry_after_s))})
 
 
 def unavailable(code: str, detail: str, *, retry_after_s: int = 2) -> BlazzError:

@@ -1,4 +1,4 @@
-"""Settings: environment variables `BLAZZ_*` (or a file given by `BLAZZ_ENV_FILE`), with safe defaults and no secrets."""
+"""Settings: environment variables `BLAZZ_*` (or a file named by `BLAZZ_ENV_FILE`), safe defaults, no secrets."""
 
 from __future__ import annotations
 
@@ -25,62 +25,30 @@ class Settings(BaseSettings):
         description="Database, session stores, media and keys live here.",
     )
     host: str = Field("127.0.0.1", description="Address of the HTTP server.")
-    port: int = Field(
-        7000, ge=0, le=65535, description="Port of the HTTP server; 0 takes a free one."
-    )
-    public_url: str | None = Field(
-        None, description="The address under which people reach this server."
-    )
-    secret_key: str | None = Field(
-        None, description="32 bytes in base64; made in the data directory when absent."
-    )
-    sign_up: bool = Field(
-        False, description="Whether anybody may create an account and a workspace."
-    )
-    instance_id: str = Field(
-        "instance-0", min_length=1, max_length=64, description="Name of this instance."
-    )
-    instance_capacity: int = Field(
-        500, ge=1, le=750, description="Sessions that this instance may carry."
-    )
-    engine_binary: Path | None = Field(
-        None, description="The engine host; found beside the package when absent."
-    )
+    port: int = Field(7000, ge=0, le=65535, description="Port of the HTTP server; 0 takes a free one.")
+    public_url: str | None = Field(None, description="The address under which people reach this server.")
+    secret_key: str | None = Field(None, description="32 bytes in base64; made in the data directory when absent.")
+    sign_up: bool = Field(False, description="Whether anybody may create an account and a workspace.")
+    instance_id: str = Field("instance-0", min_length=1, max_length=64, description="Name of this instance.")
+    instance_capacity: int = Field(500, ge=1, le=750, description="Sessions that this instance may carry.")
+    engine_binary: Path | None = Field(None, description="The engine host; found beside the package when absent.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
-    media_max_bytes: int = Field(
-        100 * 1024 * 1024, ge=1024, description="Largest file that may be uploaded."
-    )
-    event_retention_days: int = Field(
-        30, ge=1, description="How long the event log is kept."
-    )
-    message_expiry_hours: float = Field(
-        24.0, gt=0, description="An unsent message fails after this time."
-    )
+    media_max_bytes: int = Field(100 * 1024 * 1024, ge=1024, description="Largest file that may be uploaded.")
+    event_retention_days: int = Field(30, ge=1, description="How long the event log is kept.")
+    message_expiry_hours: float = Field(24.0, gt=0, description="An unsent message fails after this time.")
     lease_s: float = Field(
         6.0,
         gt=0,
         description="How long ownership and dead-man deadline last without renewal.",
     )
     renew_s: float = Field(1.5, gt=0, description="How often ownership is renewed.")
-    status_claim_s: float = Field(
-        45.0, gt=0, description="A status that is not renewed for this long is unknown."
-    )
-    logins_per_second: float = Field(
-        10.0, gt=0, description="Pace of logins on the real network."
-    )
-    max_qr_starts_per_hour: int = Field(
-        5, ge=1, description="QR starts without a link; unlimited when simulated."
-    )
-    valkey: bool = Field(
-        True, description="Start a private Valkey for wake-ups; polling does without."
-    )
-    redis_url: str | None = Field(
-        None, description="Use this Redis or Valkey instead of a private one."
-    )
-    test_mode: bool = Field(
-        False, description="Allows failpoints. Never set in production."
-    )
+    status_claim_s: float = Field(45.0, gt=0, description="A status that is not renewed for this long is unknown.")
+    logins_per_second: float = Field(10.0, gt=0, description="Pace of logins on the real network.")
+    max_qr_starts_per_hour: int = Field(5, ge=1, description="QR starts without a link; unlimited when simulated.")
+    valkey: bool = Field(True, description="Start a private Valkey for wake-ups; polling does without.")
+    redis_url: str | None = Field(None, description="Use this Redis or Valkey instead of a private one.")
+    test_mode: bool = Field(False, description="Allows failpoints. Never set in production.")
 
     @property
     def database_path(self) -> Path:

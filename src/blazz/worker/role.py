@@ -57,6 +57,6 @@ class Worker:
         while True:
             try:
                 await chore.run()
-            except Exception:
+            except Exception:  # noqa: BLE001 - one chore must not stop the others
                 _log.exception("chore failed", chore=chore.name)
             await asyncio.sleep(chore.interval_s)

@@ -97,9 +97,7 @@ class Database:
         self._closed = False
 
     @classmethod
-    def open(
-        cls, path: Path, *, readers: int = 3, busy_timeout_s: float = 5.0
-    ) -> Database:
+    def open(cls, path: Path, *, readers: int = 3, busy_timeout_s: float = 5.0) -> Database:
         """Open the SQLite file `path` (made with mode 0600). Raises BlazzError when another process holds it.
 
         `readers` bounds concurrent reads; `busy_timeout_s` bounds how long a write waits for a foreign lock.
@@ -107,9 +105,7 @@ class Database:
         from blazz.kit.db.sqlite import open_sqlite
 
         writer, pool = open_sqlite(path, readers=readers, busy_timeout_s=busy_timeout_s)
-        return cls(
-            writer, pool, ThreadPoolExecutor(readers, thread_name_prefix="db-read")
-        )
+        return cls(writer, pool, ThreadPoolExecutor(readers, thread_name_prefix="db-read"))
 
     @property
     def dialect(self) -> str:
@@ -127,9 +123,7 @@ class Database:
         """Run `work` in one read-only snapshot and return its result."""
         self._check_open()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._executor, lambda: self._readers.run(scope, work, args, kwargs)
-        )
+        return await loop.run_in_executor(self._executor, lambda: self._readers.run(scope, work, args, kwargs))
 
     async def write(
         self,

@@ -36,7 +36,7 @@ SCOPE_OPTION = "blazz_scope"
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a compiled statement demands: bind names compared with `workspace_id`, and whether it inserts tenant rows."""
+    """What a compiled statement demands: binds compared with `workspace_id`, and whether it inserts tenant rows."""
 
     binds: tuple[str, ...]
     inserts: bool
@@ -76,13 +76,9 @@ def _check_values(rule: Rule, row: Mapping[str, Any], scope: Scope) -> None:
         value = row.get(name)
         values = value if isinstance(value, (list, tuple, set, frozenset)) else (value,)
         if not all(scope.allows(_as_uuid(item)) for item in values):
-            raise ScopeError(
-                "a statement names another workspace than its unit of work"
-            )
+            raise ScopeError("a statement names another workspace than its unit of work")
     if rule.inserts and not scope.allows(_as_uuid(row.get(_COLUMN))):
-        raise ScopeError(
-            "an inserted row belongs to another workspace than its unit of work"
-        )
+        raise ScopeError("an inserted row belongs to another workspace than its unit of work")
 
 
 def _as_uuid(value: object) -> object:
@@ -110,9 +106,7 @@ def _analyse(compiled: Any) -> Rule:
         inserts = scoped
     loose = ties.loose()
     if loose:
-        return Rule(
-            (), False, f"no workspace_id condition on: {', '.join(sorted(loose))}"
-        )
+        return Rule((), False, f"no workspace_id condition on: {', '.join(sorted(loose))}")
     return Rule(tuple(compiled.bind_names[bind] for bind in ties.binds), inserts)
 
 
@@ -150,9 +144,7 @@ class _Ties:
 
     def add_conditions(self, clause: Any) -> None:
         for condition in _conjuncts(clause):
-            if not isinstance(
-                condition, BinaryExpression
-            ) or condition.operator not in (operators.eq, operators.in_op):
+            if not isinstance(condition, BinaryExpression) or condition.operator not in (operators.eq, operators.in_op):
                 continue
             left, right = condition.left, condition.right
             if _is_workspace_column(right) and not _is_workspace_column(left):
@@ -174,11 +166,7 @@ class _Ties:
                 if (one in tied) != (other in tied):
                     tied |= {one, other}
                     changed = True
-        return {
-            str(getattr(source, "name", source))
-            for key, source in self._sources.items()
-            if key not in tied
-        }
+        return {str(getattr(source, "name", source)) for key, source in self._sources.items() if key not in tied}
 
 
 def _conjuncts(clause: Any) -> Iterator[Any]:
@@ -193,11 +181,7 @@ def _conjuncts(clause: Any) -> Iterator[Any]:
 
 
 def _is_workspace_column(element: object) -> bool:
-    return (
-        isinstance(element, ColumnClause)
-        and element.name == _COLUMN
-        and element.table is not None
-    )
+    return isinstance(element, ColumnClause) and element.name == _COLUMN and element.table is not None
 
 
 def _unwrap(element: Any) -> Any:

@@ -55,9 +55,7 @@ def scoped_table(name: str, *items: SchemaItem) -> Table:
     )
 
 
-def same_workspace(
-    column: str, table: str, *, ondelete: str = "CASCADE"
-) -> ForeignKeyConstraint:
+def same_workspace(column: str, table: str, *, ondelete: str = "CASCADE") -> ForeignKeyConstraint:
     """Return the composite foreign key `(workspace_id, column)` to `table(workspace_id, id)`."""
     return ForeignKeyConstraint(
         ["workspace_id", column],

@@ -42,9 +42,7 @@ class _Unit:
     error: BaseException | None = None
 
 
-def open_sqlite(
-    path: Path, *, readers: int, busy_timeout_s: float
-) -> tuple[Writer, Readers]:
+def open_sqlite(path: Path, *, readers: int, busy_timeout_s: float) -> tuple[Writer, Readers]:
     """Open `path` for this process alone. Raises BlazzError `database_in_use` when another process has it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = FileLock(str(path) + ".lock")
@@ -59,11 +57,7 @@ def open_sqlite(
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     writer = Writer(make_engine(path, busy_timeout_s=busy_timeout_s, pool_size=1), lock)
-    return writer, Readers(
-        make_engine(
-            path, busy_timeout_s=busy_timeout_s, pool_size=readers, query_only=True
-        )
-    )
+    return writer, Readers(make_engine(path, busy_timeout_s=busy_timeout_s, pool_size=readers, query_only=True))
 
 
 def make_engine(
@@ -73,15 +67,11 @@ def make_engine(
     pool_size: int = 0,
     query_only: bool = False,
 ) -> Engine:
-    """Return an engine with our pragmas, explicit transactions and the tenant guard. `pool_size` 0 keeps nothing open."""
+    """Return an engine with our pragmas, explicit transactions and the guard. `pool_size` 0 keeps nothing open."""
     pool: dict[str, Any] = (
-        {"poolclass": QueuePool, "pool_size": pool_size, "max_overflow": 0}
-        if pool_size
-        else {"poolclass": NullPool}
+        {"poolclass": QueuePool, "pool_size": pool_size, "max_overflow": 0} if pool_size else {"poolclass": NullPool}
     )
-    engine = create_engine(
-        f"sqlite+pysqlite:///{path}", connect_args={"check_same_thread": False}, **pool
-    )
+    engine = create_engine(f"sqlite+pysqlite:///{path}", connect_args={"check_same_thread": False}, **pool)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: object) -> None:
@@ -117,9 +107,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="db-write", daemon=True)
         self._thread.start()
 
-    def submit(
-        self, scope: Scope, work: Callable[[Tx], Any], future: asyncio.Future[Any]
-    ) -> None:
+    def submit(self, scope: Scope, work: Callable[[Tx], Any], future: asyncio.Future[Any]) -> None:
         """Queue one unit; `future` gets its result after the commit."""
         self._queue.put(_Unit(scope, work, future, future.get_loop(), []))
 
@@ -159,7 +147,7 @@ class Writer:
                     self._run_unit(connection, unit)
                 connection.execution_options(**{guard.SCOPE_OPTION: None})
                 failpoints.reach("db.before_commit")
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
             # a lock or a full disk meets everyone who waits: fail them now rather than one time-out after the other
             stopping = self._take_waiting(group) or stopping
             for unit in group:
@@ -184,7 +172,7 @@ class Writer:
         try:
             unit.result = unit.work(tx)
             unit.callbacks = tx.finish()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
             unit.error = error
             connection.execution_options(**{guard.SCOPE_OPTION: None})
             savepoint.rollback()
@@ -217,9 +205,7 @@ class Readers:
         self._engine = engine
         self.dialect = engine.dialect.name
 
-    def run(
-        self, scope: Scope, work: Callable[..., Any], args: Any, kwargs: Any
-    ) -> Any:
+    def run(self, scope: Scope, work: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Run `work` on the calling thread. Raises what `work` raises, or BlazzError `database_unavailable`."""
         try:
             with (

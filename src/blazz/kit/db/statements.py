@@ -15,22 +15,14 @@ def insert_or_ignore(dialect: str, table: Table, key: Sequence[str]) -> Insert:
     return upsert(dialect, table, key, ())
 
 
-def upsert(
-    dialect: str, table: Table, key: Sequence[str], update: Sequence[str]
-) -> Insert:
+def upsert(dialect: str, table: Table, key: Sequence[str], update: Sequence[str]) -> Insert:
     """Return an INSERT that, on an existing row with the same unique `key`, sets the columns `update` instead."""
     if dialect in ("mysql", "mariadb"):
         statement = mysql.insert(table)
         # a no-op update rather than INSERT IGNORE, which would hide every other error too
-        changes: dict[str, Any] = {
-            name: statement.inserted[name] for name in update
-        } or {key[0]: table.c[key[0]]}
+        changes: dict[str, Any] = {name: statement.inserted[name] for name in update} or {key[0]: table.c[key[0]]}
         return statement.on_duplicate_key_update(changes)
-    insert = (
-        postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
-    )
+    insert = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
     if not update:
         return insert.on_conflict_do_nothing(index_elements=list(key))
-    return insert.on_conflict_do_update(
-        index_elements=list(key), set_={name: insert.excluded[name] for name in update}
-    )
+    return insert.on_conflict_do_update(index_elements=list(key), set_={name: insert.excluded[name] for name in update})
