@@ -1,0 +1,222 @@
+package session
+
+import (
+	"fmt"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	pb "github.com/blazz/blazz/engine-host/internal/enginepb"
+	"github.com/blazz/blazz/engine-host/internal/events"
+	"github.com/blazz/blazz/engine-host/internal/failpoint"
+	waBinary "go.mau.fi/whatsmeow/binary"
+	waevents "go.mau.fi/whatsmeow/types/events"
+)
+
+const (
+	firstReset   = time.Second      // from the first delivery that was not stored to the reset of the connection
+	maxReset     = time.Minute      // the same, after many in a row
+	failureReset = 60 * time.Second // a quiet time after which the row starts anew
+)
+
+// handle is whatsmeow's event handler. It returns false to withhold the confirmation to WhatsApp. whatsmeow holds a lock
+// meanwhile and recovers panics as success, so ours are recovered here and count as failures.
+func (s *Session) handle(event any) (ok bool) {
+	defer func() {
+		if value := recover(); value != nil {
+			s.m.Counters.Panics.Add(1)
+			s.log.Error("panic in event handler", "event", fmt.Sprintf("%T", event), "kind", fmt.Sprintf("%T", value), "frames", frames())
+			s.notStored("panic in event handler")
+			ok = false
+		}
+	}()
+	switch e := event.(type) {
+	case *waevents.Message:
+		return s.onMessage(e)
+	case *waevents.Receipt:
+		body := s.event()
+		body.Body = &pb.Event_Receipt{Receipt: receipt(e)}
+		return s.deliver(body)
+	default:
+		s.onOther(event)
+		return true
+	}
+}
+
+func (s *Session) onMessage(e *waevents.Message) bool {
+	fail := s.m.cfg.Fail
+	if fail.Hit(failpoint.MessageBeforeDispatch) != nil || fail.Hit(failpoint.Handler) != nil {
+		s.notStored("failpoint")
+		return false
+	}
+	if err := fail.Hit(failpoint.LibraryPanic); err != nil {
+		go func() { panic(err) }() // the like of a panic in a goroutine of the library
+	}
+	body := s.event()
+	translated, err := message(e, s.offline.Load())
+	if err != nil {
+		s.log.Error("message cannot be serialised", "id", e.Info.ID, "error", err)
+		return true // it can never be, and would come again for ever
+	}
+	body.Body = &pb.Event_Message{Message: translated}
+	if !s.deliver(body) {
+		return false
+	}
+	return fail.Hit(failpoint.MessageAfterStoredBeforeConfirm) == nil
+}
+
+// deliver waits until the subscriber has stored the event. Where it has not, the connection is reset after a moment:
+// the server sends again only after a new login.
+func (s *Session) deliver(event *pb.Event) bool {
+	conn := s.connContext()
+	if conn.Err() != nil {
+		return false
+	}
+	switch s.m.cfg.Hub.Deliver(conn, event) {
+	case events.Stored:
+		return true
+	case events.Refused:
+		s.notStored("the subscriber could not store an event")
+	case events.TimedOut:
+		s.notStored("the subscriber did not answer in time")
+	}
+	return false
+}
+
+// notStored asks for a reset of the connection after a delay that grows with every failure in a row.
+func (s *Session) notStored(detail string) {
+	s.mu.Lock()
+	if time.Since(s.failedAt) > failureReset+maxReset {
+		s.failures = 0
+	}
+	s.failedAt = time.Now()
+	delay := min(maxReset, firstReset<<min(s.failures, 6))
+	s.failures++
+	s.mu.Unlock()
+	s.mail.put(signal{kind: sigReset, detail: detail, after: delay})
+}
+
+func (s *Session) onOther(event any) {
+	switch e := event.(type) {
+	case *waevents.Connected:
+		s.remember()
+		s.up.Store(true)
+		s.mail.put(signal{kind: sigUp})
+		s.report(&pb.State{State: pb.SessionState_SESSION_STATE_CONNECTED})
+	case *waevents.OfflineSyncCompleted:
+		s.offline.Store(false)
+		s.report(&pb.State{State: pb.SessionState_SESSION_STATE_OFFLINE_SYNC_DONE, Detail: strconv.Itoa(e.Count)})
+	case *waevents.Disconnected:
+		s.up.Store(false)
+		s.mail.put(signal{kind: sigDown, detail: "the connection was closed"})
+	case *waevents.KeepAliveTimeout:
+		s.mail.put(signal{kind: sigReset, detail: "no answer to keep-alive"})
+	case *waevents.StreamError:
+		if code, err := strconv.Atoi(e.Code); err == nil {
+			s.setCode(int32(code))
+		}
+		s.mail.put(signal{kind: sigReset, detail: "stream error " + e.Code})
+	case *waevents.ManualLoginReconnect:
+		s.mail.put(signal{kind: sigRelogin})
+	case *waevents.QR:
+		s.onQR(e.Codes)
+	case *waevents.PairSuccess:
+		s.onPaired()
+	case *waevents.PairError:
+		s.final(&pb.State{State: pb.SessionState_SESSION_STATE_PAIR_FAILED, Detail: errorText(e.Error)})
+	case *waevents.LoggedOut:
+		s.up.Store(false)
+		code := int32(e.Reason)
+		s.final(&pb.State{State: pb.SessionState_SESSION_STATE_LOGGED_OUT, Detail: e.Reason.String(), Code: code})
+	case *waevents.StreamReplaced:
+		s.up.Store(false)
+		s.final(&pb.State{State: pb.SessionState_SESSION_STATE_REPLACED, Detail: "another connection took over"})
+	case *waevents.ClientOutdated:
+		s.final(&pb.State{State: pb.SessionState_SESSION_STATE_CLIENT_OUTDATED, Code: 405, Detail: "client version refused"})
+	case *waevents.TemporaryBan:
+		s.final(&pb.State{
+			State: pb.SessionState_SESSION_STATE_TEMPORARY_BAN, Code: int32(e.Code), Detail: e.Code.String(),
+			BanExpiresMs: time.Now().Add(e.Expire).UnixMilli(),
+		})
+	case *waevents.ConnectFailure:
+		s.setCode(int32(e.Reason))
+		s.mail.put(signal{kind: sigReset, detail: fmt.Sprintf("login refused: %d", int(e.Reason))})
+	default:
+		if body := ephemeral(event); body != nil {
+			body.SessionId, body.Epoch = s.id, s.epoch
+			s.m.cfg.Hub.Post(body, false)
+		}
+	}
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// storeFailed is called when SQLite fails around a decryption. The connection's context is cut before whatsmeow can
+// confirm what it could not keep.
+func (s *Session) storeFailed(err error) {
+	s.log.Error("store failure", "error", err)
+	s.mail.put(signal{kind: sigReset, detail: "store_failure: " + err.Error()})
+	s.cutConn()
+}
+
+// libraryPanicked is called when whatsmeow recovered a panic of its own and is about to confirm the message.
+func (s *Session) libraryPanicked() {
+	s.m.Counters.Panics.Add(1)
+	s.mail.put(signal{kind: sigReset, detail: "panic in the protocol library"})
+	s.cutConn()
+}
+
+// warned picks up numeric reasons that whatsmeow only logs.
+func (s *Session) warned(format string, args []any) {
+	switch {
+	case strings.HasPrefix(format, "Got %d/%s connect failure") && len(args) > 0:
+		if code, ok := args[0].(int); ok {
+			s.setCode(int32(code))
+		}
+	case strings.HasPrefix(format, "Got 503 stream error"):
+		s.setCode(503)
+	}
+}
+
+// outgoing sees every node immediately before its bytes are handed to the socket.
+func (s *Session) outgoing(node *waBinary.Node) {
+	if s.m.cfg.Guard.Allow() != nil && node.Tag != "iq" {
+		s.cutConn() // sending with a cancelled context writes nothing
+		return
+	}
+	if node.Tag != "message" {
+		return
+	}
+	id, _ := node.Attrs["id"].(string)
+	s.mu.Lock()
+	d := s.leaving[id]
+	s.mu.Unlock()
+	if d == nil {
+		return
+	}
+	if s.m.cfg.Fail.Hit(failpoint.SendBeforeSocket) != nil {
+		d.cancel()
+		return
+	}
+	d.left.Store(true)
+}
+
+// frames returns the functions on the stack, without arguments.
+func frames() []string {
+	pcs := make([]uintptr, 24)
+	all := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
+	var list []string
+	for {
+		frame, more := all.Next()
+		list = append(list, frame.Function+":"+strconv.Itoa(frame.Line))
+		if !more {
+			return list
+		}
+	}
+}

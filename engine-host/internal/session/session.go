@@ -1,0 +1,184 @@
+package session
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	pb "github.com/blazz/blazz/engine-host/internal/enginepb"
+	"github.com/blazz/blazz/engine-host/internal/store"
+	"github.com/blazz/blazz/engine-host/internal/walog"
+	"go.mau.fi/whatsmeow"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Session is one WhatsApp identity, or one that waits to be linked, under one epoch.
+type Session struct {
+	id    string
+	epoch uint64
+	useQR bool
+
+	m      *Manager
+	log    *slog.Logger
+	client *whatsmeow.Client
+	store  *store.Store
+	mail   *mailbox
+
+	ctx    context.Context // the session's life
+	cancel context.CancelFunc
+	done   chan struct{} // closed when the store is closed
+
+	up      atomic.Bool // logged in and active
+	offline atomic.Bool // the server is delivering what was missed
+
+	mu        sync.Mutex
+	who       identity
+	conn      context.Context // the present connection; never nil
+	dropConn  context.CancelFunc
+	ready     chan struct{} // closed and renewed when the server begins to wait for a pairing
+	pairable  bool          // the server waits for a pairing
+	stopQR    context.CancelFunc
+	pairUntil time.Time
+	failures  int // deliveries not stored in a row
+	failedAt  time.Time
+	code      int32 // WhatsApp's numeric reason for the coming disconnection
+	stopping  bool
+	stopState pb.SessionState
+	stopText  string
+	leaving   map[string]*departure // sends in progress, by message id
+}
+
+// identity is who the session speaks for, kept apart from whatsmeow's device, which forgets it on a log-out.
+type identity struct{ jid, lid, pushName, businessName, platform string }
+
+// open creates the session without connecting it.
+func (m *Manager) open(ctx context.Context, q *pb.StartSessionRequest) (*Session, error) {
+	s := &Session{
+		id: q.SessionId, epoch: q.Epoch, useQR: q.UseQr, m: m,
+		log: m.cfg.Log.With("session", q.SessionId), mail: newMailbox(), done: make(chan struct{}),
+		ready: make(chan struct{}), leaving: map[string]*departure{},
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.conn, s.dropConn = context.WithCancel(s.ctx)
+	logger := walog.New(s.log, &walog.Hooks{Outgoing: s.outgoing, Panicked: s.libraryPanicked, Warning: s.warned})
+	options := m.cfg.Store
+	options.Log = logger.Sub("Store")
+	opened, err := m.cfg.Root.Open(context.WithoutCancel(ctx), options, store.Request{
+		Path: q.StorePath, Epoch: q.Epoch, PreviousOwnerGone: q.PreviousOwnerGone, OnFailure: s.storeFailed,
+	})
+	if err != nil {
+		s.cancel()
+		return nil, storeError(err)
+	}
+	s.store = opened
+	if q.ExpectLinked && opened.Device.ID == nil {
+		s.cancel()
+		if err = opened.Close(); err != nil {
+			s.log.Warn("close store", "error", err)
+		}
+		return nil, status.Error(codes.FailedPrecondition, "store_missing: the store holds no identity")
+	}
+	s.client = s.newClient(logger)
+	s.remember()
+	return s, nil
+}
+
+func (s *Session) newClient(logger *walog.Logger) *whatsmeow.Client {
+	client := whatsmeow.NewClient(s.store.Device, logger)
+	client.SynchronousAck = true
+	client.EnableDecryptedEventBuffer = true
+	client.UseRetryMessageStore = true
+	client.EnableAutoReconnect = false
+	client.DisableLoginAutoReconnect = true
+	client.ManualHistorySyncDownload = true
+	client.BackgroundEventCtx = s.ctx
+	client.SetWebsocketHTTPClient(s.m.cfg.Network.Client)
+	client.SetMediaHTTPClient(s.m.cfg.Network.Client)
+	client.SetPreLoginHTTPClient(s.m.cfg.Network.Client)
+	client.AddEventHandlerWithSuccessStatus(s.handle)
+	return client
+}
+
+// remember copies the identity out of the device.
+func (s *Session) remember() {
+	device := s.store.Device
+	if device.ID == nil {
+		return
+	}
+	s.mu.Lock()
+	s.who = identity{
+		jid: device.GetJID().String(), lid: device.GetLID().String(), pushName: device.PushName,
+		businessName: device.BusinessName, platform: device.Platform,
+	}
+	if device.LID.IsEmpty() {
+		s.who.lid = ""
+	}
+	s.mu.Unlock()
+}
+
+// Identity returns whether the session is linked, and as whom.
+func (s *Session) Identity() (linked bool, jid, lid string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.who.jid != "", s.who.jid, s.who.lid
+}
+
+func (s *Session) linked() bool {
+	linked, _, _ := s.Identity()
+	return linked
+}
+
+func (s *Session) ended() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return s.ctx.Err() != nil
+	}
+}
+
+// connContext returns the context of the present connection.
+func (s *Session) connContext() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conn
+}
+
+// cutConn cancels the present connection's context at once: what whatsmeow is handling stays unconfirmed.
+func (s *Session) cutConn() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dropConn()
+}
+
+// stop ends the session and waits until its store is closed. A state other than UNSPECIFIED is reported.
+func (s *Session) stop(detail string, state pb.SessionState) {
+	s.mu.Lock()
+	if !s.stopping {
+		s.stopping, s.stopState, s.stopText = true, state, detail
+	}
+	s.mu.Unlock()
+	s.cancel()
+	<-s.done
+}
+
+// finish runs once, at the end of the loop.
+func (s *Session) finish() {
+	s.up.Store(false)
+	s.client.Disconnect()
+	s.cancel()
+	s.mu.Lock()
+	s.dropConn()
+	report, text := s.stopState, s.stopText
+	s.mu.Unlock()
+	if err := s.store.Close(); err != nil {
+		s.log.Error("close store", "error", err)
+	}
+	if report != pb.SessionState_SESSION_STATE_UNSPECIFIED {
+		s.report(&pb.State{State: report, Detail: text})
+	}
+	close(s.done)
+}
