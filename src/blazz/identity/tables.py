@@ -12,9 +12,7 @@ users = Table(
     Column("id", Uuid(), primary_key=True),
     Column("email", Key(254), nullable=False, unique=True),  # lower case
     Column("name", String(128), nullable=False),
-    Column(
-        "password_hash", String(255), nullable=True
-    ),  # Argon2id; empty until the person sets one
+    Column("password_hash", String(255), nullable=True),  # Argon2id; empty until the person sets one
     Column("platform_admin", Boolean(), nullable=False),
     Column("state", Key(16), nullable=False),  # active | suspended
     Column("created_at", UtcDateTime(), nullable=False),
@@ -24,9 +22,7 @@ browser_sessions = Table(
     "browser_sessions",
     metadata,
     Column("id", Uuid(), primary_key=True),
-    Column(
-        "user_id", Uuid(), ForeignKey("users.id", ondelete="CASCADE"), nullable=False
-    ),
+    Column("user_id", Uuid(), ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     Column("token_digest", Key(64), nullable=False, unique=True),
     Column("csrf_token", Key(64), nullable=False),
     Column("created_at", UtcDateTime(), nullable=False),
@@ -44,9 +40,7 @@ one_time_codes = Table(
     Column("id", Uuid(), primary_key=True),
     Column("purpose", Key(16), nullable=False),  # setup | sign_in
     Column("code_digest", Key(64), nullable=False, unique=True),
-    Column(
-        "user_id", Uuid(), ForeignKey("users.id", ondelete="CASCADE"), nullable=True
-    ),
+    Column("user_id", Uuid(), ForeignKey("users.id", ondelete="CASCADE"), nullable=True),
     Column("created_at", UtcDateTime(), nullable=False),
     Column("expires_at", UtcDateTime(), nullable=True),
     Column("used_at", UtcDateTime(), nullable=True),
@@ -56,9 +50,7 @@ api_keys = scoped_table(
     "api_keys",
     Column("name", String(128), nullable=False),
     Column("prefix", Key(16), nullable=False),  # shown in lists, tells keys apart
-    Column(
-        "secret_digest", Key(64), nullable=False, unique=True
-    ),  # SHA-256; the key has 256 bits
+    Column("secret_digest", Key(64), nullable=False, unique=True),  # SHA-256; the key has 256 bits
     Column("scopes", JsonDoc(), nullable=False),
     Column("created_by", Uuid(), nullable=True),
     Column("created_at", UtcDateTime(), nullable=False),

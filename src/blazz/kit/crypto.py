@@ -16,9 +16,7 @@ from blazz.kit.errors import BlazzError
 from blazz.kit.files import read_private, write_private
 
 _NONCE_BYTES = 12  # NIST SP 800-38D: 96-bit random nonces
-_hasher = (
-    PasswordHasher()
-)  # argon2-cffi's defaults follow RFC 9106's low-memory profile
+_hasher = PasswordHasher()  # argon2-cffi's defaults follow RFC 9106's low-memory profile
 
 
 class SecretBox:
@@ -37,13 +35,9 @@ class SecretBox:
     def open(self, sealed: bytes, context: str) -> bytes:
         """Return the value. Raises BlazzError `secret_unreadable` under another key, context or after damage."""
         try:
-            return self._aead.decrypt(
-                sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context.encode()
-            )
+            return self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context.encode())
         except InvalidTag:
-            raise BlazzError(
-                "secret_unreadable", "A stored secret does not open with this key.", 500
-            ) from None
+            raise BlazzError("secret_unreadable", "A stored secret does not open with this key.", 500) from None
 
 
 def load_or_create_key(path: Path, given: str | None) -> bytes:
@@ -51,9 +45,7 @@ def load_or_create_key(path: Path, given: str | None) -> bytes:
     if given:
         key = base64.b64decode(given, validate=True)
         if len(key) != 32:
-            raise BlazzError(
-                "secret_key_wrong", "BLAZZ_SECRET_KEY must be 32 bytes in base64.", 500
-            )
+            raise BlazzError("secret_key_wrong", "BLAZZ_SECRET_KEY must be 32 bytes in base64.", 500)
         return key
     if path.exists():
         return base64.b64decode(read_private(path))

@@ -28,9 +28,7 @@ def parse(text: str, *, test_mode: bool) -> dict[str, str]:
     for entry in filter(None, (part.strip() for part in text.split(","))):
         name, separator, action = entry.partition("=")
         if not separator or action not in ACTIONS:
-            raise ValueError(
-                f"bad failpoint {entry!r}: expected NAME=" + "|".join(sorted(ACTIONS))
-            )
+            raise ValueError(f"bad failpoint {entry!r}: expected NAME=" + "|".join(sorted(ACTIONS)))
         armed[name] = action
     if armed and not test_mode:
         raise ValueError("failpoints are refused outside test mode (BLAZZ_TEST_MODE=1)")
@@ -45,9 +43,7 @@ _armed: dict[str, str] = parse(
 
 def arm(name: str, action: str) -> None:
     """Arm one failpoint from a test that runs in this process."""
-    _armed.update(
-        parse(f"{name}={action}", test_mode=os.environ.get("BLAZZ_TEST_MODE") == "1")
-    )
+    _armed.update(parse(f"{name}={action}", test_mode=os.environ.get("BLAZZ_TEST_MODE") == "1"))
 
 
 def disarm(name: str) -> None:

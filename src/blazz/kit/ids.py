@@ -28,13 +28,7 @@ def uuid7() -> uuid.UUID:
             _counter += 1
             if _counter > 0xFFF:
                 _last_ms, _counter = _last_ms + 1, 0
-        value = (
-            (_last_ms & 0xFFFF_FFFF_FFFF) << 80
-            | 0x7 << 76
-            | _counter << 64
-            | 0b10 << 62
-            | secrets.randbits(62)
-        )
+        value = (_last_ms & 0xFFFF_FFFF_FFFF) << 80 | 0x7 << 76 | _counter << 64 | 0b10 << 62 | secrets.randbits(62)
     return uuid.UUID(int=value)
 
 

@@ -18,14 +18,10 @@ workspaces = Table(
     "workspaces",
     metadata,
     Column("id", Uuid(), primary_key=True),
-    Column(
-        "number", Integer(), nullable=False, unique=True
-    ),  # ascending from 1; feeds the placement formula
+    Column("number", Integer(), nullable=False, unique=True),  # ascending from 1; feeds the placement formula
     Column("name", String(128), nullable=False),
     Column("timezone", Key(64), nullable=False),
-    Column(
-        "default_country", Key(2), nullable=False
-    ),  # for numbers typed without a country code
+    Column("default_country", Key(2), nullable=False),  # for numbers typed without a country code
     Column("settings", JsonDoc(), nullable=False),
     Column("created_at", UtcDateTime(), nullable=False),
     Column("deleted_at", UtcDateTime(), nullable=True),
@@ -35,9 +31,7 @@ memberships = Table(
     "memberships",
     metadata,
     workspace_key(primary_key=True),
-    Column(
-        "user_id", Uuid(), ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
-    ),
+    Column("user_id", Uuid(), ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
     Column("role", Key(16), nullable=False),  # owner | manager | agent
     Column("state", Key(16), nullable=False),  # active | suspended
     Column("created_at", UtcDateTime(), nullable=False),
