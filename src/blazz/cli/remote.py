@@ -41,9 +41,9 @@ class ApiClient:
             response = self._http.request(method, path, json=body, headers=headers)
         except httpx.HTTPError as error:
             fail(f"No Blazz answers at {self._url} ({type(error).__name__}). Start it with: blazz up")
-        if response.is_success or response.status_code == 404:
-            return response
-        fail(f"{response.status_code}: {_detail(response)}")
+        if not response.is_success and response.status_code != 404:
+            fail(f"{response.status_code}: {_detail(response)}")
+        return response
 
 
 def _detail(response: httpx.Response) -> str:
