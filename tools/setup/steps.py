@@ -168,7 +168,7 @@ class Plan:
                 "Token dictionary of the simulated network",
                 self._write_dictionary,
                 after=("engine",),
-                inputs=lambda: _module_files(paths.ENGINE_HOST),
+                inputs=lambda: [paths.ENGINE_BINARY],
                 outputs=(paths.GENERATED_DICTIONARY,),
             ),
         ]
