@@ -32,6 +32,8 @@ const KINDS = {
   },
 };
 
+const AT_ONCE = new Set(["drop_connection", "stream_error"]);
+
 export function startFaults() {
   drawForm();
   byId("clear-faults").addEventListener("click", async () => {
@@ -108,7 +110,8 @@ function drawForm() {
     }
     await attempt(async () => {
       const fault = await post("/faults", body);
-      toast(`${KINDS[fault.kind].say(fault)}: ${where(fault)}.`);
+      // What happens at once leaves nothing in the list to be seen.
+      if (AT_ONCE.has(fault.kind)) toast(`${KINDS[fault.kind].say(fault)}: ${where(fault)}.`);
     });
     drawFaults();
   });

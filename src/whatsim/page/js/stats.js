@@ -39,6 +39,9 @@ export function startStats() {
 
 async function drawStats() {
   const stats = await get("/stats");
+  const shown = byId("network-id").textContent;
+  // Another network answers on this address now: nothing that the page knows is true of it.
+  if (shown && shown !== stats.network_id) return location.reload();
   byId("network-id").textContent = stats.network_id;
   const rows = ROWS.map(([name, label, alarming]) =>
     h("div", { class: alarming && stats[name] ? "alarm" : "" }, h("dt", {}, label), h("dd", {}, stats[name].toLocaleString())),
@@ -67,7 +70,8 @@ function showProduct(now) {
   drawn = now;
   const [kind, words] = WORDS[now];
   const stop = now !== "stopped";
-  const button = h("button", { class: "button small", type: "button" }, icon(stop ? "stop" : "play"), stop ? "Stop Blazz" : "Start Blazz");
+  const label = now === "starting" ? "Starting…" : stop ? "Stop Blazz" : "Start Blazz";
+  const button = h("button", { class: "button small", type: "button" }, icon(stop ? "stop" : "play"), label);
   button.disabled = now === "starting";
   button.addEventListener("click", async () => {
     button.disabled = true;

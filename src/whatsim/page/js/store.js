@@ -53,9 +53,12 @@ export async function refreshPhones() {
 
 /** Read everything again: after the page opened, and after every reconnect of the stream. */
 export async function refresh() {
-  state.threads.clear();
   await refreshPhones();
-  await loadThread(state.number);
+  for (const number of state.threads.keys()) if (number !== state.number) state.threads.delete(number);
+  const thread = state.threads.get(state.number);
+  // Messages never vanish: what is on the screen stays there while it is brought up to date.
+  if (thread === undefined) await loadThread(state.number);
+  else await fetchStretch(state.number, thread, thread.from, Infinity);
   changed("faults");
 }
 
@@ -74,7 +77,7 @@ export function openChat(chat) {
 export async function loadThread(number) {
   if (number === null || state.threads.has(number)) return;
   const last = state.phones.get(number)?.last_message?.id ?? 0;
-  const thread = { messages: new Map(), from: Math.max(0, last - STRETCH) };
+  const thread = { messages: new Map(), pushed: new Set(), from: Math.max(0, last - STRETCH) };
   state.threads.set(number, thread);
   try {
     await fetchStretch(number, thread, thread.from, Infinity);
@@ -95,8 +98,12 @@ export async function loadOlder(number) {
 
 async function fetchStretch(number, thread, after, upTo) {
   for (;;) {
+    thread.pushed.clear();
     const page = await get(`/phones/${number}/messages?after=${after}&limit=500`);
-    for (const message of page.data) if (message.id <= upTo) thread.messages.set(message.id, message);
+    for (const message of page.data) {
+      // What the stream pushed while the answer was on its way is newer than the answer.
+      if (message.id <= upTo && !thread.pushed.has(message.id)) thread.messages.set(message.id, message);
+    }
     changed("messages");
     after = page.next_after;
     if (!page.more || after >= upTo) return;
@@ -104,7 +111,9 @@ async function fetchStretch(number, thread, after, upTo) {
 }
 
 export function put(message) {
-  state.threads.get(message.number)?.messages.set(message.id, message);
+  const thread = state.threads.get(message.number);
+  thread?.messages.set(message.id, message);
+  thread?.pushed.add(message.id);
   changed("messages");
 }
 
