@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-MessageType = Literal[
-    "text", "image", "video", "audio", "document", "sticker", "reaction", "other"
-]
+MessageType = Literal["text", "image", "video", "audio", "document", "sticker", "reaction", "other"]
 Direction = Literal["in", "out"]
 ReceiptState = Literal["sent", "delivered", "read", "played"]
 FaultKind = Literal[
@@ -108,7 +106,7 @@ class InvalidFault(WhatsimError):
 
 @dataclass(frozen=True, slots=True)
 class TextContent:
-    """A text message; `body` is 1 to 65,536 characters. `quoted_id` makes it a reply to that message of the same chat."""
+    """A text message of 1 to 65,536 characters; `quoted_id` makes it a reply to that message of the same chat."""
 
     body: str
     quoted_id: str | None = None
@@ -246,15 +244,18 @@ class PhoneView:
 class FaultSpec:
     """A disturbance to add. Fields that a kind does not use must be None.
 
-    - `refuse_login`: logins are answered with failure `code` (401, 403, 405 or 503), `count` times (None: until cleared)
+    - `refuse_login`: logins are answered with failure `code` (401, 403, 405 or 503), `count` times (None: until
+      cleared)
     - `drop_connection`: the matching open connections are cut at once, without goodbye
-    - `silence`: matching connections stay open, but nothing is answered or delivered, for `seconds` (None: until cleared)
+    - `silence`: matching connections stay open, but nothing is answered or delivered, for `seconds` (None:
+      until cleared)
     - `delay`: whatever the network sends to matching devices leaves `seconds` later
     - `stream_error`: matching connections get the stream error `code` (`503`, `515`, `replaced`, `device_removed`, or
       any other number) and are closed
     - `lose_acks`: the next `count` acknowledgements of messages are not sent
     - `duplicate`: the next `count` messages are delivered twice
-    - `refuse_messages`: messages of matching devices are refused with ack error `code`, `count` times (None: until cleared)
+    - `refuse_messages`: messages of matching devices are refused with ack error `code`, `count` times (None: until
+      cleared)
 
     `number` limits a fault to one phone's linked devices, `device` to one of them; None means all.
     """

@@ -1,0 +1,1 @@
+"""The server's side of the simulated network: connections, login, linking, queries, routing, and the durable state."""

@@ -1,0 +1,64 @@
+"""The parts of a running network, wired together."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from whatsim.server.certificates import NoiseChain
+from whatsim.server.counters import Counters
+from whatsim.server.events import EventBus
+from whatsim.server.faults import Faults
+from whatsim.server.media_host import MediaHost
+from whatsim.server.store import Store
+from whatsim.server.world import World
+from whatsim.wire.binary import Node
+
+if TYPE_CHECKING:
+    from whatsim.phones.phones import Phones
+    from whatsim.server.connection import Connection
+    from whatsim.server.linking import Linking
+    from whatsim.server.router import Router
+    from whatsim.server.session import SessionDesk
+
+log = logging.getLogger(__name__)
+
+
+class Core:
+    """Shared by all parts; the parts that need each other are set by `network.py` before the first connection."""
+
+    session: SessionDesk
+    linking: Linking
+    router: Router
+    phones: Phones
+
+    def __init__(
+        self, store: Store, world: World, media_host: MediaHost, chain: NoiseChain, counters: Counters
+    ) -> None:
+        self.store = store
+        self.world = world
+        self.media_host = media_host
+        self.chain = chain
+        self.counters = counters
+        self.faults = Faults()
+        self.events = EventBus()
+        self.connections: set[Connection] = set()
+
+    def dispatch(self, connection: Connection, node: Node) -> None:
+        """Handle one stanza of a client."""
+        # Imported here because the query handlers import the parts that import this module.
+        from whatsim.server.queries import answer
+
+        device = connection.device
+        if device is not None and device.epoch != connection.epoch:
+            # Cannot happen, as a replaced connection is closed; counted so that a test can prove it.
+            self.counters.stanzas_from_older_connection += 1
+            return
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("%s > %s", device.jid("s.whatsapp.net") if device else "new", node)
+        if node.tag == "iq":
+            answer(self, connection, node)
+        elif device is None:
+            self.counters.count_unknown(f"{node.tag} before login")
+        else:
+            self.router.handle(connection, device, node)

@@ -1,0 +1,237 @@
+"""Carries messages, receipts and typing notices between devices, and keeps each until its receiver has confirmed it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from whatsim.server.stanzas import queue_key, timestamp
+from whatsim.server.world import Device, Phone, QueuedStanza
+from whatsim.wire.binary import Node, encode
+from whatsim.wire.jid import LID_SERVER, USER_SERVER, Jid, parse_jid
+
+if TYPE_CHECKING:
+    from whatsim.server.connection import Connection
+    from whatsim.server.core import Core
+
+# Receipts which only concern the sender's own bookkeeping are not passed on.
+_PRIVATE_RECEIPTS = frozenset({"sender", "peer_msg", "hist_sync", "read-self", "played-self", "server-error"})
+_COPIED_ATTRS = ("edit", "category", "push_priority")
+_COPIED_CHILDREN = frozenset({"meta", "biz", "bot"})
+
+
+class Router:
+    """Stanzas of logged-in devices other than queries."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def handle(self, connection: Connection, device: Device, node: Node) -> None:
+        """Handle one stanza. Raises WireError when it is malformed."""
+        match node.tag:
+            case "message":
+                self._message(connection, device, node)
+            case "receipt":
+                self._receipt(connection, device, node)
+            case "ack":
+                self._ack(device, node)
+            case "chatstate":
+                self._chatstate(device, node)
+            case "presence":
+                self._core.phones.presence(connection, device, node)
+            case "ib" | "notification":
+                pass
+            case _:
+                self._core.counters.count_unknown(node.tag)
+
+    # --- delivery
+
+    def push(self, device: Device, node: Node) -> None:
+        """Deliver a stanza that the device must confirm: kept, and sent as soon as it is durable."""
+        stanza = self._core.world.enqueue(device, queue_key(node), encode(node))
+        self._core.store.on_commit(partial(self._deliver, device, stanza, node.tag == "message"))
+
+    def _deliver(self, device: Device, stanza: QueuedStanza, is_message: bool) -> None:
+        stanza.ready = True
+        connection = device.connection
+        if connection is None or not connection.active or device.queue.get(stanza.key) is not stanza:
+            return
+        connection.send_encoded(stanza.data)
+        if is_message and self._core.faults.hit("duplicate", device) is not None:
+            self._core.counters.duplicates += 1
+            connection.send_encoded(stanza.data)
+
+    def send_passing(self, device: Device, node: Node) -> None:
+        """Send a stanza that is lost when the device is away (typing, presence)."""
+        connection = device.connection
+        if connection is not None and connection.active:
+            connection.send(node)
+
+    # --- messages
+
+    def _message(self, connection: Connection, sender: Device, node: Node) -> None:
+        core = self._core
+        to, message_id = node.attr("to"), node.attr("id")
+        core.counters.messages += 1
+        ack = {"class": "message", "id": message_id, "from": to, "t": timestamp()}
+        target = parse_jid(to)
+        refusal = None
+        if core.world.find(target) is not sender.phone:
+            refusal = core.faults.hit("refuse_messages", sender)
+        if refusal is not None:
+            connection.send(Node("ack", {**ack, "error": refusal.spec.code or "500"}))
+            return
+        for jid, enc in _addressed(node, target):
+            self._forward(sender, node, jid, enc, to)
+        if core.faults.hit("lose_acks", sender) is not None:
+            core.counters.acks_lost += 1
+            return
+        core.store.on_commit(partial(connection.send, Node("ack", ack)))
+
+    def _forward(self, sender: Device, node: Node, jid: Jid, enc: Node, to: str) -> None:
+        phone = self._core.world.find(jid)
+        if phone is None:
+            self._core.counters.count_unknown("message to an unknown address")
+            return
+        own = phone is sender.phone
+        attrs = self._message_attrs(sender, node, jid.server, to, own=own)
+        children = [enc]
+        if enc.attrs.get("type") == "pkmsg" and (identity := node.child("device-identity")) is not None:
+            children.append(identity)
+        children += [child for child in node.children if child.tag in _COPIED_CHILDREN]
+        copy = Node("message", attrs, children)
+        if jid.device == 0:
+            self.to_phone(phone, copy)
+            return
+        device = phone.devices.get(jid.device)
+        if device is not None and device is not sender:
+            self.push(device, copy)
+
+    def _message_attrs(self, sender: Device, node: Node, server: str, to: str, *, own: bool) -> dict[str, str]:
+        attrs = {
+            "from": sender.jid(server),
+            "id": node.attrs["id"],
+            "type": node.attrs.get("type", "text"),
+            "t": timestamp(),
+            "notify": sender.phone.name,
+        }
+        for name in _COPIED_ATTRS:
+            if value := node.attrs.get(name):
+                attrs[name] = value
+        if own:
+            if attrs.get("category") != "peer":
+                attrs["recipient"] = node.attrs.get("recipient", to)
+                if number := node.attrs.get("peer_recipient_pn"):
+                    attrs["peer_recipient_pn"] = number
+        elif server == LID_SERVER:
+            attrs["sender_pn"] = f"{sender.phone.number}@{USER_SERVER}"
+            attrs["addressing_mode"] = "lid"
+        else:
+            attrs["sender_lid"] = f"{sender.phone.lid}@{LID_SERVER}"
+        return attrs
+
+    def to_phone(self, phone: Phone, node: Node) -> None:
+        """Hand a message or receipt to a phone, or keep it while the phone is offline."""
+        if phone.online:
+            self._core.phones.receive(phone, node)
+        else:
+            self._core.world.enqueue(phone, queue_key(node), encode(node))
+
+    # --- receipts and confirmations
+
+    def _receipt(self, connection: Connection, sender: Device, node: Node) -> None:
+        core = self._core
+        core.counters.receipts += 1
+        to, receipt_id = node.attr("to"), node.attr("id")
+        kind = node.attrs.get("type", "")
+        ids = [receipt_id]
+        listed = node.child("list")
+        if listed is not None:
+            ids += [item.attr("id") for item in listed.children]
+        if kind == "retry":
+            core.counters.retry_requests += 1
+            self._expect_ack(sender, receipt_id)
+        else:
+            for message_id in ids:
+                core.world.dequeue(sender, f"message {message_id}")
+        target = parse_jid(to)
+        phone = core.world.find(target)
+        if phone is not None and kind not in _PRIVATE_RECEIPTS:
+            self._forward_receipt(sender, node, target, phone, kind, ids)
+        elif phone is not None and kind == "read-self":
+            core.phones.read_elsewhere(sender, phone, kind, ids)
+        ack = {"class": "receipt", "id": receipt_id, "from": to, "t": timestamp()}
+        if kind:
+            ack["type"] = kind
+        core.store.on_commit(partial(connection.send, Node("ack", ack)))
+
+    def _expect_ack(self, device: Device, message_id: str) -> None:
+        # A client that asks for a message again confirms the stanza it could not read as well. By then the new
+        # stanza, with the same id, may be waiting; that confirmation must not take it away.
+        key = f"message {message_id}"
+        old = device.queue.get(key)
+        if old is not None:
+            old.skip_acks += 1
+
+    def _forward_receipt(
+        self, sender: Device, node: Node, target: Jid, phone: Phone, kind: str, ids: list[str]
+    ) -> None:
+        attrs = dict(node.attrs)
+        del attrs["to"]
+        attrs.setdefault("t", timestamp())
+        server = target.server
+        # Read receipts speak for the person, the others for the device.
+        attrs["from"] = sender.phone.jid(server) if kind in ("read", "played") else sender.jid(server)
+        copy = Node("receipt", attrs, node.content)
+        if kind == "retry":
+            if target.device == 0:
+                self.to_phone(phone, copy)
+            elif (device := phone.devices.get(target.device)) is not None and device is not sender:
+                self.push(device, copy)
+            return
+        for device in phone.devices.values():
+            if device is not sender:
+                self.push(device, copy)
+        if phone is not sender.phone:
+            self._core.phones.read_elsewhere(sender, phone, kind, ids)
+            self.to_phone(phone, copy)
+
+    def _ack(self, device: Device, node: Node) -> None:
+        attrs = node.attrs
+        kind = attrs.get("class", "")
+        if kind == "message":
+            key = f"message {attrs.get('id', '')}"
+            stanza = device.queue.get(key)
+            if stanza is not None and stanza.skip_acks:
+                stanza.skip_acks -= 1
+                return
+        else:
+            key = f"{kind} {attrs.get('id', '')} {attrs.get('type', '')} {attrs.get('to', '')}"
+        self._core.world.dequeue(device, key)
+
+    # --- typing
+
+    def _chatstate(self, sender: Device, node: Node) -> None:
+        target = parse_jid(node.attr("to"))
+        phone = self._core.world.find(target)
+        if phone is None or not node.children:
+            return
+        state = node.children[0]
+        attrs = {"from": sender.jid(target.server)}
+        for device in phone.devices.values():
+            if device is not sender:
+                self.send_passing(device, Node("chatstate", attrs, [state]))
+        if phone is not sender.phone:
+            self._core.phones.sees_typing(phone, sender.phone, composing=state.tag == "composing")
+
+
+def _addressed(node: Node, target: Jid) -> list[tuple[Jid, Node]]:
+    participants = node.child("participants")
+    if participants is None:
+        return [(target, enc) for enc in node.children if enc.tag == "enc"]
+    pairs = []
+    for entry in participants.children:
+        enc = entry.child("enc")
+        if enc is not None:
+            pairs.append((parse_jid(entry.attr("jid")), enc))
+    return pairs

@@ -1,0 +1,130 @@
+"""Logins of known devices and registrations of new ones, and what ends a connection."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING
+
+from whatsim.server.stanzas import ib, timestamp
+from whatsim.server.world import Device
+from whatsim.wire.binary import Node, decode, encode
+from whatsim.wire.jid import LID_SERVER
+from whatsim.wire.records import ClientPayload
+
+if TYPE_CHECKING:
+    from whatsim.server.connection import Connection
+    from whatsim.server.core import Core
+
+log = logging.getLogger(__name__)
+
+
+class SessionDesk:
+    """Lets devices in: the newest login of a device is the only one."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def enter(self, connection: Connection, payload: ClientPayload) -> None:
+        """Take over a connection whose handshake is done."""
+        if payload.username is not None:
+            self._login(connection, payload)
+        elif payload.pairing is not None:
+            self._core.linking.register(connection, payload.pairing)
+        else:
+            connection.close(failure("400"))
+
+    def leave(self, connection: Connection) -> None:
+        """A connection has ended."""
+        self._core.linking.forget(connection)
+        device = connection.device
+        if device is not None and device.connection is connection:
+            device.connection = None
+            self._core.phones.link_changed(device.phone)
+
+    def _login(self, connection: Connection, payload: ClientPayload) -> None:
+        core = self._core
+        phone = core.world.by_number.get(str(payload.username))
+        number = payload.device or 0
+        device = None
+        if phone is not None:
+            device = phone.devices.get(number) or phone.pending.get(number)
+        refusal = core.faults.hit("refuse_login", device)
+        if refusal is not None:
+            self._refuse(connection, refusal.spec.code or "503")
+            return
+        if device is None or device.noise != connection.static:
+            # The device was unlinked, or never linked: clients forget their keys on this.
+            self._refuse(connection, "401")
+            return
+        if not device.confirmed:
+            # The client has stored its identity but its confirmation was lost; a login proves as much.
+            core.linking.confirm(device)
+        older = device.connection
+        device.epoch += 1
+        connection.epoch = device.epoch
+        connection.device = device
+        device.connection = connection
+        if older is not None:
+            core.counters.replaced += 1
+            older.close(stream_error("replaced"))
+        core.counters.logins += 1
+        # A confirmed device must be durable before anybody relies on it.
+        core.store.on_commit(partial(connection.send, self._success(device)))
+        core.phones.link_changed(device.phone)
+
+    def _refuse(self, connection: Connection, code: str) -> None:
+        self._core.counters.login_refusals += 1
+        connection.close(failure(code))
+
+    def _success(self, device: Device) -> Node:
+        attrs = {
+            "t": timestamp(),
+            "props": "1",
+            "location": "sim",
+            # Clients compare this with the LID that they were linked with.
+            "lid": device.jid(LID_SERVER),
+            "creation": str(int(device.linked_at)),
+            "display_name": device.phone.name,
+        }
+        return Node("success", attrs)
+
+    def activate(self, connection: Connection) -> None:
+        """The client is ready: deliver what waits, once it is durable, and from now on at once."""
+        self._core.store.on_commit(partial(self._activate, connection))
+
+    def _activate(self, connection: Connection) -> None:
+        device = connection.device
+        if device is None or device.connection is not connection or connection.active or not connection.is_open:
+            return
+        waiting = [stanza for stanza in device.queue.values() if stanza.ready]
+        connection.send(ib("offline_preview", count=len(waiting), message=len(waiting)))
+        connection.active = True
+        for stanza in waiting:
+            node = decode(stanza.data)
+            node.attrs["offline"] = "0"
+            connection.send_encoded(encode(node))
+        connection.send(ib("offline", count=len(waiting)))
+        self._core.phones.greet(device)
+
+    def redeliver(self, device: Device) -> None:
+        """Deliver the queue again to a connected client (after a silence)."""
+        connection = device.connection
+        if connection is not None and connection.active:
+            for stanza in list(device.queue.values()):
+                if stanza.ready:
+                    connection.send_encoded(stanza.data)
+
+
+def failure(code: str) -> Node:
+    """The refusal of a login: 401 logged out, 403 banned, 405 client too old, 503 try again."""
+    return Node("failure", {"reason": code, "location": "sim"})
+
+
+def stream_error(code: str) -> Node:
+    """The end of a stream: `replaced`, `device_removed`, or a number (515 reconnect, 503 try again)."""
+    if code == "replaced":
+        return Node("stream:error", {}, [Node("conflict", {"type": "replaced"})])
+    if code == "device_removed":
+        return Node("stream:error", {"code": "401"}, [Node("conflict", {"type": "device_removed"})])
+    return Node("stream:error", {"code": code})

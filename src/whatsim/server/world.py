@@ -1,0 +1,487 @@
+"""Phones, companion devices and messages as the network knows them; every change is handed to the store."""
+
+from __future__ import annotations
+
+import bisect
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from whatsim.model import (
+    Behaviour,
+    Direction,
+    Echo,
+    MessageType,
+    PhoneNotFound,
+    Script,
+    ScriptRule,
+    Silent,
+)
+from whatsim.server.store import Row, Store
+from whatsim.wire.curve import KEY_TYPE, KeyPair, derive_private, key_pair, sign
+from whatsim.wire.jid import LID_SERVER, USER_SERVER, Jid, format_jid
+from whatsim.wire.signal import LocalIdentity, SignedKey
+
+if TYPE_CHECKING:
+    from whatsim.server.connection import Connection
+
+# A phone takes up to four companions (a rule of the real network).
+MAX_COMPANIONS = 4
+_PREKEY_SIZE = 3 + 32
+SIGNED_KEY_ID = 1
+
+
+@dataclass(slots=True)
+class PrekeyBatch:
+    """One-time keys as they were uploaded (3 bytes id, 32 bytes key, each); the first `used` are taken."""
+
+    batch: int
+    keys: bytes
+    used: int = 0
+
+    @property
+    def left(self) -> int:
+        return len(self.keys) // _PREKEY_SIZE - self.used
+
+
+@dataclass(slots=True)
+class QueuedStanza:
+    """A stanza that stays until its receiver has confirmed it.
+
+    `ready` means that it is committed and may be delivered; `skip_acks` counts confirmations still to come that
+    belong to an earlier stanza with the same key.
+    """
+
+    seq: int
+    key: str
+    data: bytes
+    ready: bool = False
+    skip_acks: int = 0
+
+
+@dataclass(slots=True)
+class Device:
+    """A linked companion. `confirmed` is False until the client has signed its device identity."""
+
+    id: int
+    phone: Phone
+    device: int
+    noise: bytes
+    identity: bytes
+    registration_id: int
+    signed_key: SignedKey
+    key_index: int
+    platform: str
+    linked_at: float
+    confirmed: bool
+    greeted: bool
+    details: bytes
+    prekeys: list[PrekeyBatch] = field(default_factory=list)
+    queue: dict[str, QueuedStanza] = field(default_factory=dict)
+    connection: Connection | None = None
+    epoch: int = 0
+
+    def jid(self, server: str) -> str:
+        user = self.phone.lid if server == LID_SERVER else self.phone.number
+        return format_jid(user, self.device, server)
+
+    @property
+    def prekeys_left(self) -> int:
+        return sum(batch.left for batch in self.prekeys)
+
+    def row(self) -> Row:
+        return (
+            self.id,
+            self.phone.id,
+            self.device,
+            self.noise,
+            self.identity,
+            self.registration_id,
+            self.signed_key.id,
+            self.signed_key.public,
+            self.signed_key.signature,
+            self.key_index,
+            self.platform,
+            self.linked_at,
+            self.confirmed,
+            self.greeted,
+            self.details,
+        )
+
+
+@dataclass(slots=True)
+class Message:
+    """A message as a phone shows it. Times are seconds since 1970; `media` holds what is needed to fetch the file."""
+
+    id: int
+    phone: Phone
+    message_id: str
+    chat: str
+    outgoing: bool
+    type: MessageType
+    body: str
+    timestamp: float
+    deliveries: int = 0
+    failures: int = 0
+    retries: int = 0
+    is_read: bool = False
+    undecryptable: bool = False
+    by_device: int = 0
+    quoted_id: str | None = None
+    media: dict[str, Any] | None = None
+    receipts: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def direction(self) -> Direction:
+        return "out" if self.outgoing else "in"
+
+    def row(self) -> Row:
+        return (
+            self.id,
+            self.phone.id,
+            self.message_id,
+            self.chat,
+            self.outgoing,
+            self.type,
+            self.body,
+            self.timestamp,
+            self.deliveries,
+            self.failures,
+            self.retries,
+            self.is_read,
+            self.undecryptable,
+            self.by_device,
+            self.quoted_id,
+            json.dumps(self.media) if self.media else None,
+            json.dumps(self.receipts),
+        )
+
+
+@dataclass(slots=True)
+class Phone:
+    """A simulated phone. All its keys are derived from `seed`, so none of them needs storing."""
+
+    id: int
+    number: str
+    name: str
+    lid: str
+    seed: bytes
+    raw_id: int
+    online: bool = True
+    behaviour: Behaviour = field(default_factory=Silent)
+    next_device: int = 1
+    next_key_index: int = 1
+    next_prekey: int = 1
+    devices: dict[int, Device] = field(default_factory=dict)
+    pending: dict[int, Device] = field(default_factory=dict)
+    messages: list[Message] = field(default_factory=list)
+    by_message_id: dict[str, Message] = field(default_factory=dict)
+    chats: set[str] = field(default_factory=set)
+    addressing: dict[int, str] = field(default_factory=dict)
+    inbox: dict[str, QueuedStanza] = field(default_factory=dict)
+    watchers: set[int] = field(default_factory=set)
+    unread: int = 0
+    key_index_list: bytes | None = None
+    _identity: LocalIdentity | None = None
+    _signed: SignedKey | None = None
+
+    @property
+    def identity(self) -> LocalIdentity:
+        """The phone's Signal identity (device 0)."""
+        if self._identity is None:
+            keys = key_pair(derive_private(self.seed, "identity"))
+            signed = key_pair(derive_private(self.seed, "signed prekey"))
+            registration_id = int.from_bytes(derive_private(self.seed, "registration")[:2], "big") % 16380 + 1
+            self._identity = LocalIdentity(keys, registration_id, signed, SIGNED_KEY_ID, self.prekey)
+        return self._identity
+
+    @property
+    def signed_key(self) -> SignedKey:
+        """The signed prekey that others may fetch; signing takes about a millisecond, hence only when asked for."""
+        if self._signed is None:
+            local = self.identity
+            signature = sign(local.keys.private, KEY_TYPE + local.signed_key.public)
+            self._signed = SignedKey(SIGNED_KEY_ID, local.signed_key.public, signature)
+        return self._signed
+
+    def prekey(self, number: int) -> KeyPair | None:
+        """Return a one-time key that was handed out, else None."""
+        if not 0 < number < self.next_prekey:
+            return None
+        return key_pair(derive_private(self.seed, f"prekey {number}"))
+
+    def jid(self, server: str) -> str:
+        return f"{self.lid if server == LID_SERVER else self.number}@{server}"
+
+    def all_jids(self, server: str) -> list[str]:
+        """The addresses of the phone and its confirmed companions."""
+        return [self.jid(server), *(device.jid(server) for device in self.devices.values())]
+
+    def find_message(self, chat: str, message_id: str) -> Message | None:
+        """Return the shown message with this id in a chat."""
+        message = self.by_message_id.get(message_id)
+        if message is not None and message.chat != chat:
+            message = self.by_message_id.get(f"{message_id} {chat}")
+        return message
+
+    def messages_after(self, position: int, limit: int) -> list[Message]:
+        start = bisect.bisect_right(self.messages, position, key=lambda message: message.id)
+        return self.messages[start : start + limit]
+
+    def row(self) -> Row:
+        return (
+            self.id,
+            self.number,
+            self.name,
+            self.lid,
+            self.seed,
+            self.online,
+            dump_behaviour(self.behaviour),
+            self.raw_id,
+            self.next_device,
+            self.next_key_index,
+            self.next_prekey,
+        )
+
+
+class World:
+    """All phones, found by number, LID or id."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.by_number: dict[str, Phone] = {}
+        self.by_lid: dict[str, Phone] = {}
+        self.by_id: dict[int, Phone] = {}
+        self.devices: dict[int, Device] = {}
+        self._next_device_row = 1
+        self._next_message = 1
+        self._next_seq = 1
+        self._load()
+
+    def phone(self, number: str) -> Phone:
+        """Return the phone with this number. Raises PhoneNotFound."""
+        try:
+            return self.by_number[number]
+        except KeyError:
+            raise PhoneNotFound(f"There is no simulated phone with the number {number}.") from None
+
+    def find(self, jid: Jid) -> Phone | None:
+        """Return the phone that an address belongs to."""
+        return (self.by_lid if jid.is_lid else self.by_number).get(jid.user)
+
+    def find_device(self, jid: Jid) -> Device | None:
+        """Return the confirmed companion with this address."""
+        phone = self.find(jid)
+        return phone.devices.get(jid.device) if phone is not None else None
+
+    def add_phone(self, number: str, name: str) -> Phone:
+        phone_id = max(self.by_id, default=0) + 1
+        seed = os.urandom(32)
+        # LIDs have 15 digits and say nothing about the number.
+        lid = str(100_000_000_000_000 + int.from_bytes(derive_private(seed, "lid")[:6], "big") % 10**14)
+        phone = Phone(phone_id, number, name, lid, seed, int.from_bytes(os.urandom(3), "big") + 1)
+        self._index(phone)
+        self.save(phone)
+        return phone
+
+    def save(self, item: Phone | Device | Message) -> None:
+        """Write the item's row with the next commit."""
+        table = "phones" if isinstance(item, Phone) else "devices" if isinstance(item, Device) else "messages"
+        self.store.put(table, item.id, item)
+
+    def new_device_row(self) -> int:
+        row = self._next_device_row
+        self._next_device_row += 1
+        return row
+
+    def add_message(self, message: Message) -> None:
+        """Show a message in its phone."""
+        phone = message.phone
+        phone.messages.append(message)
+        self._index_message(message)
+        self.save(message)
+
+    def new_message_id(self) -> int:
+        number = self._next_message
+        self._next_message += 1
+        return number
+
+    def enqueue(self, owner: Device | Phone, key: str, data: bytes) -> QueuedStanza:
+        """Keep a stanza until it is confirmed; one with the same key is replaced."""
+        queue = owner.queue if isinstance(owner, Device) else owner.inbox
+        old = queue.pop(key, None)
+        if old is not None:
+            self.store.delete("queue", old.seq)
+        stanza = queue[key] = QueuedStanza(self._next_seq, key, data)
+        self._next_seq += 1
+        # Phones' own queues carry the negative id, so that both kinds of owners fit one column.
+        owner_id = owner.id if isinstance(owner, Device) else -owner.id
+        self.store.put("queue", stanza.seq, (stanza.seq, owner_id, key, data))
+        return stanza
+
+    def dequeue(self, owner: Device | Phone, key: str) -> bool:
+        """Forget a confirmed stanza; returns whether there was one."""
+        queue = owner.queue if isinstance(owner, Device) else owner.inbox
+        stanza = queue.pop(key, None)
+        if stanza is None:
+            return False
+        self.store.delete("queue", stanza.seq)
+        return True
+
+    def add_prekeys(self, device: Device, keys: bytes) -> None:
+        """Keep an uploaded batch (35 bytes each)."""
+        batch = PrekeyBatch(max((batch.batch for batch in device.prekeys), default=0) + 1, keys)
+        device.prekeys.append(batch)
+        self.store.put("prekeys", (device.id, batch.batch), (device.id, batch.batch, keys))
+
+    def take_prekey(self, device: Device) -> tuple[int, bytes] | None:
+        """Hand out a companion's next one-time key, each only once; None when there is none left."""
+        while device.prekeys and not device.prekeys[0].left:
+            empty = device.prekeys.pop(0)
+            self.store.delete("prekeys", (device.id, empty.batch))
+            self.store.delete("prekeys_used", (device.id, empty.batch))
+        if not device.prekeys:
+            return None
+        batch = device.prekeys[0]
+        entry = batch.keys[batch.used * _PREKEY_SIZE : (batch.used + 1) * _PREKEY_SIZE]
+        batch.used += 1
+        self.store.put("prekeys_used", (device.id, batch.batch), (device.id, batch.batch, batch.used))
+        return int.from_bytes(entry[:3], "big"), entry[3:]
+
+    def take_phone_prekey(self, phone: Phone) -> tuple[int, bytes]:
+        """Hand out one of a phone's one-time keys."""
+        number = phone.next_prekey
+        phone.next_prekey += 1
+        self.save(phone)
+        pair = phone.prekey(number)
+        assert pair is not None
+        return number, pair.public
+
+    def drop_device(self, device: Device) -> None:
+        """Forget a companion and everything that was kept for it. Its number is not given out again."""
+        phone = device.phone
+        phone.devices.pop(device.device, None)
+        phone.pending.pop(device.device, None)
+        phone.key_index_list = None
+        self.devices.pop(device.id, None)
+        for stanza in list(device.queue.values()):
+            self.dequeue(device, stanza.key)
+        for batch in device.prekeys:
+            self.store.delete("prekeys", (device.id, batch.batch))
+            self.store.delete("prekeys_used", (device.id, batch.batch))
+        self.store.delete("devices", device.id)
+
+    def all_devices(self) -> Iterator[Device]:
+        return iter(self.devices.values())
+
+    def set_addressing(self, phone: Phone, peer: Phone, server: str) -> None:
+        """Remember by which kind of address `peer` talks to `phone`."""
+        if phone.addressing.get(peer.id, LID_SERVER) != server:
+            phone.addressing[peer.id] = server
+            self.store.put("addressing", (phone.id, peer.id), (phone.id, peer.id, server))
+
+    def addressing(self, phone: Phone, peer: Phone) -> str:
+        """Return the kind of address to use between the two; LIDs unless the peer has used its number."""
+        server = phone.addressing.get(peer.id, LID_SERVER)
+        return server if server in (LID_SERVER, USER_SERVER) else LID_SERVER
+
+    def _index(self, phone: Phone) -> None:
+        self.by_number[phone.number] = phone
+        self.by_lid[phone.lid] = phone
+        self.by_id[phone.id] = phone
+
+    def _index_message(self, message: Message) -> None:
+        phone = message.phone
+        other = phone.by_message_id.setdefault(message.message_id, message)
+        if other is not message:
+            phone.by_message_id[f"{message.message_id} {message.chat}"] = message
+        phone.chats.add(message.chat)
+        if not message.outgoing and not message.is_read and not message.undecryptable:
+            phone.unread += 1
+
+    def _load(self) -> None:
+        read = self.store.read
+        for row in read("SELECT * FROM phones ORDER BY id"):
+            phone = Phone(row[0], row[1], row[2], row[3], row[4], row[7], bool(row[5]), load_behaviour(row[6]))
+            phone.next_device, phone.next_key_index, phone.next_prekey = row[8:11]
+            self._index(phone)
+        for row in read("SELECT * FROM devices ORDER BY id"):
+            self._load_device(row)
+        for device_id, batch, keys, used in read(
+            "SELECT p.device, p.batch, p.keys, coalesce(u.used, 0) FROM prekeys p"
+            " LEFT JOIN prekeys_used u USING (device, batch) ORDER BY p.device, p.batch"
+        ):
+            if device_id in self.devices:
+                self.devices[device_id].prekeys.append(PrekeyBatch(batch, keys, used))
+        for seq, owner_id, key, data in read("SELECT * FROM queue ORDER BY seq"):
+            owner = self.devices.get(owner_id) if owner_id > 0 else self.by_id.get(-owner_id)
+            if owner is not None:
+                queue = owner.queue if isinstance(owner, Device) else owner.inbox
+                queue[key] = QueuedStanza(seq, key, data, ready=True)
+            self._next_seq = seq + 1
+        for phone_id, peer, server in read("SELECT * FROM addressing"):
+            self.by_id[phone_id].addressing[peer] = server
+        for row in read("SELECT * FROM messages ORDER BY id"):
+            self._load_message(row)
+
+    def _load_device(self, row: Row) -> None:
+        phone = self.by_id[row[1]]
+        device = Device(
+            id=row[0],
+            phone=phone,
+            device=row[2],
+            noise=row[3],
+            identity=row[4],
+            registration_id=row[5],
+            signed_key=SignedKey(row[6], row[7], row[8]),
+            key_index=row[9],
+            platform=row[10],
+            linked_at=row[11],
+            confirmed=bool(row[12]),
+            greeted=bool(row[13]),
+            details=row[14],
+        )
+        (phone.devices if device.confirmed else phone.pending)[device.device] = device
+        self.devices[device.id] = device
+        self._next_device_row = device.id + 1
+
+    def _load_message(self, row: Row) -> None:
+        message_type: MessageType = row[5]
+        message = Message(
+            row[0], self.by_id[row[1]], row[2], row[3], bool(row[4]), message_type, row[6], row[7], *row[8:11]
+        )
+        message.is_read, message.undecryptable, message.by_device = bool(row[11]), bool(row[12]), row[13]
+        message.quoted_id = row[14]
+        message.media = json.loads(row[15]) if row[15] else None
+        message.receipts = json.loads(row[16])
+        message.phone.messages.append(message)
+        self._index_message(message)
+        self._next_message = message.id + 1
+
+
+def dump_behaviour(behaviour: Behaviour) -> str:
+    """Return a behaviour as JSON."""
+    if isinstance(behaviour, Echo):
+        return json.dumps({"kind": "echo", "prefix": behaviour.prefix, "delay_s": behaviour.delay_s})
+    if isinstance(behaviour, Script):
+        rules = [{"match": rule.match, "reply": rule.reply, "delay_s": rule.delay_s} for rule in behaviour.rules]
+        return json.dumps({"kind": "script", "rules": rules})
+    return json.dumps({"kind": "silent"})
+
+
+def load_behaviour(text: str) -> Behaviour:
+    """Undo `dump_behaviour`."""
+    raw = json.loads(text)
+    if raw["kind"] == "echo":
+        return Echo(raw["prefix"], raw["delay_s"])
+    if raw["kind"] == "script":
+        return Script(tuple(ScriptRule(rule["match"], rule["reply"], rule["delay_s"]) for rule in raw["rules"]))
+    return Silent()
+
+
+def now() -> float:
+    """Return the present time in seconds since 1970."""
+    return time.time()
