@@ -34,7 +34,7 @@ class Child:
 
     async def start(self) -> dict[str, Any]:
         """Start and return what the child says of itself."""
-        log = self.log.open("ab") if self.log else None  # noqa: SIM115 - handed to the child
+        log = self.log.open("ab") if self.log else None
         try:
             self.process = await asyncio.create_subprocess_exec(
                 *self.command,
