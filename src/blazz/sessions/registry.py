@@ -1,0 +1,96 @@
+"""The sessions of this instance, as far as the process remembers them. A session costs no task and no timer while idle."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from blazz.cluster.commands import QrView
+from blazz.engine_client.client import SessionRef
+from blazz.kit.errors import conflict
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One owned session. `connected` says that a login stands; `wanted` that it shall be running."""
+
+    account_id: uuid.UUID
+    workspace_id: uuid.UUID
+    epoch: int
+    store: Path
+    linked: bool
+    ref: SessionRef = field(init=False)
+    wanted: bool = True
+    started: bool = False
+    connected: bool = False
+    claims: bool = False
+    """Whether the present status is one that must be renewed."""
+    use_qr: bool = True
+    qr: QrView | None = None
+    retry: asyncio.TimerHandle | None = None
+    """The one retry after `replaced`."""
+    replaced_once: bool = False
+
+    def __post_init__(self) -> None:
+        self.ref = SessionRef(str(self.account_id), self.epoch)
+
+    def cancel_retry(self) -> None:
+        """Forget the planned retry, if there is one."""
+        if self.retry is not None:
+            self.retry.cancel()
+            self.retry = None
+
+
+def store_path(sessions_dir: Path, workspace_id: uuid.UUID, account_id: uuid.UUID, epoch: int) -> Path:
+    """Return where the store of a session and epoch is: `workspace_{id}/session_{id}/store.{epoch}.db`."""
+    return sessions_dir.resolve() / f"workspace_{workspace_id}" / f"session_{account_id}" / f"store.{epoch}.db"
+
+
+class Registry:
+    """Sessions by account and by the id that the engine host knows them under."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, Session] = {}
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(tuple(self._sessions.values()))
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def add(self, session: Session) -> None:
+        """Remember a session; one of the same account is replaced."""
+        old = self._sessions.get(session.ref.session_id)
+        if old is not None:
+            old.cancel_retry()
+        self._sessions[session.ref.session_id] = session
+
+    def remove(self, account_id: uuid.UUID) -> Session | None:
+        """Forget a session and return it."""
+        session = self._sessions.pop(str(account_id), None)
+        if session is not None:
+            session.cancel_retry()
+        return session
+
+    def get(self, account_id: uuid.UUID) -> Session | None:
+        """Return an account's session, if this instance has it."""
+        return self._sessions.get(str(account_id))
+
+    def by_ref(self, session_id: str) -> Session | None:
+        """Return the session that the engine host calls `session_id`."""
+        return self._sessions.get(session_id)
+
+    def connected(self, account_ids: Iterable[uuid.UUID]) -> list[Session]:
+        """Return those of `account_ids` whose login stands."""
+        found = (self._sessions.get(str(account_id)) for account_id in account_ids)
+        return [session for session in found if session is not None and session.connected]
+
+    def require(self, account_id: uuid.UUID) -> Session:
+        """Return a started session. Raises BlazzError `session_not_running` (409)."""
+        session = self._sessions.get(str(account_id))
+        if session is None or not session.started:
+            raise conflict("session_not_running", "This number is not running here. Connect it first.")
+        return session

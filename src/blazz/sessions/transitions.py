@@ -1,0 +1,89 @@
+"""What a report of the engine host means for the account's status: pure decisions, no effects."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Literal
+
+from blazz._generated.engine import engine_pb2 as pb
+from blazz.kit.time import from_unix_ms, rfc3339
+
+Reason = Literal[
+    "user_initiated",
+    "instance_restart",
+    "timeout",
+    "error",
+    "qr_expired",
+    "logged_out_on_phone",
+    "replaced",
+    "unknown",
+]
+CLAIMS = frozenset({"connecting", "qr_scanning", "authenticated", "connected"})
+_LOGGED_OUT = {
+    401: "The device was removed on the phone.",
+    403: "The phone's own registration is gone (403).",
+    406: "WhatsApp ended this pairing (406).",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A new status. `final` ends the session's run; `stop` also withdraws the wish that it runs."""
+
+    status: str
+    reason: Reason | None = None
+    detail: str | None = None
+    final: bool = False
+    stop: bool = False
+
+
+def judge(state: pb.State, *, linked: bool, status: str | None) -> Verdict | None:
+    """Return what `state` changes, None when the status stays. `status` is the last one that was reported."""
+    kind = state.state
+    if kind == pb.SESSION_STATE_CONNECTING:
+        # between pairing and login, and while a code is shown, reconnecting is part of the plan
+        return None if status in ("authenticated", "qr_scanning") else Verdict("connecting")
+    if kind == pb.SESSION_STATE_PAIRED:
+        return Verdict("authenticated")
+    if kind == pb.SESSION_STATE_CONNECTED:
+        return Verdict("connected")
+    if kind == pb.SESSION_STATE_DISCONNECTED:
+        return None if not linked and status == "qr_scanning" else _disconnected(state)
+    return _ended(state)
+
+
+def _disconnected(state: pb.State) -> Verdict:
+    waited = "keep-alive" in state.detail or "time" in state.detail
+    detail = state.detail or "The connection was lost."
+    if state.code:
+        detail = f"{detail} ({state.code})"
+    if state.retrying:
+        detail = f"{detail}; reconnecting in {state.retry_in_s:.0f} s"
+    return Verdict("disconnected", "timeout" if waited else "error", detail[:255], final=not state.retrying)
+
+
+def _ended(state: pb.State) -> Verdict | None:
+    kind = state.state
+    if kind == pb.SESSION_STATE_LOGGED_OUT:
+        detail = _LOGGED_OUT.get(state.code, f"WhatsApp ended this pairing ({state.code}).")
+        return Verdict("logged_out", "logged_out_on_phone", detail, final=True, stop=True)
+    if kind == pb.SESSION_STATE_REPLACED:
+        return Verdict("disconnected", "replaced", "Another connection of this device took over.", final=True)
+    if kind == pb.SESSION_STATE_QR_EXPIRED:
+        return Verdict("disconnected", "qr_expired", "Nobody scanned the code in time.", final=True, stop=True)
+    if kind == pb.SESSION_STATE_PAIR_FAILED:
+        return Verdict("disconnected", "error", f"Linking failed: {state.detail}"[:255], final=True, stop=True)
+    if kind == pb.SESSION_STATE_CLIENT_OUTDATED:
+        return Verdict("failed", "error", "WhatsApp refuses this client version (405). Update Blazz.", final=True)
+    if kind == pb.SESSION_STATE_TEMPORARY_BAN:
+        until = f" until {rfc3339(_whole_second(state.ban_expires_ms))}" if state.ban_expires_ms else ""
+        detail = f"WhatsApp has banned this number{until}: {state.detail} ({state.code})."
+        return Verdict("failed", "error", detail[:255], final=True, stop=True)
+    if kind == pb.SESSION_STATE_STOPPED:
+        return Verdict("disconnected", "error", (state.detail or "The session was stopped.")[:255], final=True)
+    return None
+
+
+def _whole_second(ms: int) -> dt.datetime:
+    return from_unix_ms(ms).replace(microsecond=0)
