@@ -37,9 +37,7 @@ class Ephemerals:
             cls._shared = cls()
         return cls._shared
 
-    def subscribe(
-        self, workspace_id: uuid.UUID, listener: Listener
-    ) -> Callable[[], None]:
+    def subscribe(self, workspace_id: uuid.UUID, listener: Listener) -> Callable[[], None]:
         """Call `listener` for each event of the workspace; returns the function that ends it."""
         self._listeners[workspace_id].add(listener)
 

@@ -44,9 +44,7 @@ class _Pending:
         by_workspace: dict[uuid.UUID, list[EventDraft]] = defaultdict(list)
         for draft in self.drafts:
             by_workspace[draft.workspace_id].append(draft)
-        for workspace_id in sorted(
-            by_workspace
-        ):  # one order for everyone: no deadlock between writers
+        for workspace_id in sorted(by_workspace):  # one order for everyone: no deadlock between writers
             drafts = by_workspace[workspace_id]
             head = _advance(tx, workspace_id, len(drafts))
             for offset, draft in enumerate(drafts):
@@ -66,9 +64,7 @@ _ADVANCE = (
     .where(event_heads.c.workspace_id == bindparam("workspace"))
     .values(head=event_heads.c.head + bindparam("count"))
 )
-_HEAD = select(event_heads.c.head).where(
-    event_heads.c.workspace_id == bindparam("workspace")
-)
+_HEAD = select(event_heads.c.head).where(event_heads.c.workspace_id == bindparam("workspace"))
 
 
 def _advance(tx: Tx, workspace_id: uuid.UUID, count: int) -> int:
@@ -113,16 +109,12 @@ def append(
 
     `workspace_id` may be left out in a unit bound to one workspace.
     """
-    draft = EventDraft(
-        workspace_id or tx.workspace_id, name, account_id, data, utc_now()
-    )
+    draft = EventDraft(workspace_id or tx.workspace_id, name, account_id, data, utc_now())
     _pending(tx).drafts.append(draft)
     return draft
 
 
-def insert_at_position(
-    tx: Tx, table: Table, row: dict[str, Any], draft: EventDraft
-) -> None:
+def insert_at_position(tx: Tx, table: Table, row: dict[str, Any], draft: EventDraft) -> None:
     """Insert `row` into `table` at the end of the unit, with column `position` set to the event's position.
 
     The row is not visible to statements of the same unit. Rows of one table go in as given, tables in the order of

@@ -48,17 +48,11 @@ class EventPage:
 
 def read_head(tx: Tx, workspace_id: uuid.UUID) -> tuple[int, int]:
     """Return (head, oldest): the last position given, and the first position still in the log."""
-    row = tx.one(
-        select(event_heads.c.head, event_heads.c.oldest).where(
-            event_heads.c.workspace_id == workspace_id
-        )
-    )
+    row = tx.one(select(event_heads.c.head, event_heads.c.oldest).where(event_heads.c.workspace_id == workspace_id))
     return (row["head"], row["oldest"]) if row else (0, 1)
 
 
-def read_after(
-    tx: Tx, workspace_id: uuid.UUID, after: int, limit: int = 500
-) -> EventPage:
+def read_after(tx: Tx, workspace_id: uuid.UUID, after: int, limit: int = 500) -> EventPage:
     """Return up to `limit` events with a position above `after`. Raises PositionExpired when some of them are gone."""
     head, oldest = read_head(tx, workspace_id)
     if after < oldest - 1:

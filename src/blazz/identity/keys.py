@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import RowMapping
 
@@ -19,6 +20,7 @@ from blazz.kit.time import utc_now
 PREFIX = "blz_"
 _SHOWN = 12
 _MAX_KEYS = 200  # per workspace
+CURSOR = (dt.datetime, uuid.UUID)
 
 
 def create(
@@ -28,8 +30,8 @@ def create(
     scopes: Sequence[str],
     expires_at: dt.datetime | None = None,
     created_by: uuid.UUID | None = None,
-) -> tuple[uuid.UUID, str]:
-    """Store a new key of this unit's workspace; return (id, key). The key itself cannot be read again."""
+) -> tuple[dict[str, Any], str]:
+    """Store a new key of this unit's workspace; return (row, key). The key itself cannot be read again."""
     wrong = [scope for scope in scopes if scope not in ALL_SCOPES]
     if wrong or not scopes:
         raise invalid("Choose at least one known scope.", errors=[FieldError("scopes", "Unknown or empty.", "scopes")])
@@ -41,24 +43,21 @@ def create(
     if repository.count_live_keys(tx, tx.workspace_id) >= _MAX_KEYS:
         raise conflict("too_many_keys", f"A workspace has at most {_MAX_KEYS} keys; revoke one first.")
     key = PREFIX + random_token(32)
-    key_id = uuid7()
-    repository.insert_key(
-        tx,
-        {
-            "id": key_id,
-            "workspace_id": tx.workspace_id,
-            "name": name,
-            "prefix": key[:_SHOWN],
-            "secret_digest": token_digest(key),
-            "scopes": sorted(set(scopes)),
-            "created_by": created_by,
-            "created_at": now,
-            "expires_at": expires_at,
-            "last_used_at": None,
-            "revoked_at": None,
-        },
-    )
-    return key_id, key
+    row = {
+        "id": uuid7(),
+        "workspace_id": tx.workspace_id,
+        "name": name,
+        "prefix": key[:_SHOWN],
+        "secret_digest": token_digest(key),
+        "scopes": sorted(set(scopes)),
+        "created_by": created_by,
+        "created_at": now,
+        "expires_at": expires_at,
+        "last_used_at": None,
+        "revoked_at": None,
+    }
+    repository.insert_key(tx, row)
+    return row, key
 
 
 def page(tx: Tx, before: tuple[dt.datetime, uuid.UUID] | None, limit: int) -> Sequence[RowMapping]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+from functools import cache
 from pathlib import Path
 
 from argon2 import PasswordHasher
@@ -62,9 +63,12 @@ def hash_password(password: str) -> str:
 def verify_password(stored: str | None, password: str) -> bool:
     """Tell whether `password` matches. An absent hash costs the same time, so it does not tell who exists."""
     try:
-        return _hasher.verify(stored or _DUMMY_HASH, password) and stored is not None
+        _hasher.verify(stored or _nobodys_hash(), password)
     except (VerificationError, InvalidHashError):
         return False
+    return stored is not None
 
 
-_DUMMY_HASH = _hasher.hash(secrets.token_hex(16))
+@cache
+def _nobodys_hash() -> str:
+    return _hasher.hash(secrets.token_hex(16))

@@ -132,6 +132,13 @@ def insert_invitation(tx: Tx, row: Mapping[str, Any]) -> None:
     tx.execute(insert(invitations), dict(row))
 
 
+def get_invitation(tx: Tx, workspace_id: uuid.UUID, invitation_id: uuid.UUID) -> RowMapping | None:
+    """Return one invitation."""
+    return tx.one(
+        select(*_INVITATION).where(invitations.c.workspace_id == workspace_id, invitations.c.id == invitation_id)
+    )
+
+
 def open_invitation_by_token(tx: Tx, digest: str, now: dt.datetime) -> RowMapping | None:
     """Return the open invitation with this token, in whichever workspace (platform scope)."""
     return tx.one(select(*_INVITATION).where(invitations.c.token_digest == digest, *_open(now)))

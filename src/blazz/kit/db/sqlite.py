@@ -7,6 +7,7 @@ committed together; each runs in its own savepoint, so one failure leaves its ne
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import queue
 import threading
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import structlog
 from filelock import FileLock, Timeout
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Connection, Engine
@@ -27,6 +29,7 @@ from blazz.kit.db.database import Tx, translate
 from blazz.kit.db.scope import Scope
 from blazz.kit.errors import BlazzError
 
+_log = structlog.get_logger(__name__)
 _GROUP_UNITS = 256  # bounds the memory of one transaction
 _GROUP_SECONDS = 0.05  # bounds how long the first unit of a group waits for the others
 
@@ -188,14 +191,18 @@ class Writer:
             for unit in group:
                 if unit.error is None:
                     for callback in unit.callbacks:
-                        callback()
+                        try:
+                            callback()
+                        except Exception:  # the unit is durable and the next one must hear of its own result
+                            _log.exception("a callback after a commit failed")
                 if not unit.future.done():
                     if unit.error is not None:
                         unit.future.set_exception(translate(unit.error))
                     else:
                         unit.future.set_result(unit.result)
 
-        loop.call_soon_threadsafe(deliver)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(deliver)
 
 
 class Readers:

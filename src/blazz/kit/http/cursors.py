@@ -35,7 +35,7 @@ def decode_cursor(text: str, one: type[A], two: type[B], /) -> tuple[A, B]: ...
 @overload
 def decode_cursor(text: str, one: type[A], two: type[B], three: type[C], /) -> tuple[A, B, C]: ...
 def decode_cursor(text: str, /, *types: type[Any]) -> tuple[Any, ...]:
-    """Return the values of `encode_cursor`, as `types` when they are given. Raises BlazzError `invalid_cursor` (422)."""
+    """Return the values of `encode_cursor`, as `types` where given. Raises BlazzError `invalid_cursor` (422)."""
     if len(text) > _MAX_LENGTH:
         raise _wrong()
     try:
