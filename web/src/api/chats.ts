@@ -1,0 +1,51 @@
+/** Chats: the list with its filters, one chat, marking read and telling that we type. */
+import { useInfiniteQuery, useQuery } from '@tanstack/vue-query'
+import { computed, type MaybeRefOrGetter, toValue } from 'vue'
+
+import { client, unwrap } from './client'
+import { type ChatFilters, keys } from './keys'
+import type { Chat } from './types'
+
+const at = (chat_id: string) => ({ params: { path: { chat_id } } })
+const PAGE_SIZE = 100
+
+export const listChats = (filters: ChatFilters, cursor: string | null, limit = PAGE_SIZE) =>
+  unwrap(
+    client.GET('/api/v1/chats', {
+      params: {
+        query: {
+          search: filters.search || undefined,
+          account_id: filters.accountId ?? undefined,
+          unread: filters.unread || undefined,
+          cursor: cursor ?? undefined,
+          limit
+        }
+      }
+    })
+  )
+export const getChat = (id: string): Promise<Chat> => unwrap(client.GET('/api/v1/chats/{chat_id}', at(id)))
+export const markRead = (id: string) => unwrap(client.POST('/api/v1/chats/{chat_id}/read', at(id)))
+export const sendTyping = (id: string, state: 'composing' | 'recording' | 'paused') =>
+  unwrap(client.POST('/api/v1/chats/{chat_id}/typing', { ...at(id), body: { state } }))
+
+export function useChatList(filters: MaybeRefOrGetter<ChatFilters>) {
+  const query = useInfiniteQuery({
+    queryKey: computed(() => keys.chatList(toValue(filters))),
+    queryFn: ({ pageParam }) => listChats(toValue(filters), pageParam),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+    placeholderData: (previous) => previous,
+    staleTime: Infinity
+  })
+  const chats = computed(() => query.data.value?.pages.flatMap((page) => page.data) ?? [])
+  return { ...query, chats }
+}
+
+export function useChat(id: MaybeRefOrGetter<string | null>) {
+  return useQuery({
+    queryKey: computed(() => keys.chat(toValue(id) ?? '')),
+    queryFn: () => getChat(toValue(id) ?? ''),
+    enabled: computed(() => toValue(id) !== null),
+    staleTime: Infinity
+  })
+}

@@ -1,0 +1,28 @@
+/** The keys under which server state is cached; one place, so that the event stream and the pages agree. */
+
+export interface ChatFilters {
+  search: string
+  accountId: string | null
+  unread: boolean
+}
+
+export const keys = {
+  authStatus: ['auth-status'] as const,
+  me: ['me'] as const,
+  chatLists: ['chats'] as const,
+  chatList: (filters: ChatFilters) => ['chats', filters] as const,
+  chat: (id: string) => ['chat', id] as const,
+  allMessages: ['messages'] as const,
+  messages: (chatId: string) => ['messages', chatId] as const,
+  message: (id: string) => ['message', id] as const,
+  accounts: ['accounts'] as const,
+  account: (id: string) => ['account', id] as const,
+  qr: (accountId: string) => ['qr', accountId] as const,
+  contactLists: ['contacts'] as const,
+  contactList: (search: string) => ['contacts', search] as const,
+  contact: (id: string) => ['contact', id] as const,
+  members: ['members'] as const,
+  invitations: ['invitations'] as const,
+  apiKeys: ['api-keys'] as const,
+  events: ['events'] as const
+}

@@ -1,0 +1,77 @@
+/** Messages: pages of a conversation, sending with an idempotency key, retrying, and uploading pictures. */
+import { useInfiniteQuery, useQuery } from '@tanstack/vue-query'
+import { computed, type MaybeRefOrGetter, toValue } from 'vue'
+
+import { client, sessionHeaders, unwrap } from './client'
+import { currentWorkspace } from './context'
+import { ApiError, fromProblem } from './errors'
+import { keys } from './keys'
+import type { Media, Message, MessageSend } from './types'
+
+const PAGE_SIZE = 50
+
+export const listMessages = (chat_id: string, cursor: string | null, limit = PAGE_SIZE) =>
+  unwrap(
+    client.GET('/api/v1/chats/{chat_id}/messages', {
+      params: { path: { chat_id }, query: { cursor: cursor ?? undefined, limit } }
+    })
+  )
+export const getMessage = (message_id: string): Promise<Message> =>
+  unwrap(client.GET('/api/v1/messages/{message_id}', { params: { path: { message_id } } }))
+export const retryMessage = (message_id: string): Promise<Message> =>
+  unwrap(client.POST('/api/v1/messages/{message_id}/retry', { params: { path: { message_id } } }))
+/** Two calls with one idempotency key make one message; the second answers with the first's. */
+export const sendMessage = (body: MessageSend, idempotencyKey: string): Promise<Message> =>
+  unwrap(client.POST('/api/v1/messages', { params: { header: { 'Idempotency-Key': idempotencyKey } }, body }))
+
+/** Uploads one file; `onProgress` gets a share between 0 and 1. */
+export function uploadMedia(file: File, onProgress?: (share: number) => void): Promise<Media> {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest()
+    request.open('POST', '/api/v1/media')
+    request.responseType = 'json'
+    for (const [name, value] of Object.entries(sessionHeaders('POST'))) request.setRequestHeader(name, value)
+    request.upload.onprogress = (event) => {
+      if (event.lengthComputable) onProgress?.(event.loaded / event.total)
+    }
+    request.onerror = () => reject(new ApiError(0, 'network', 'The upload did not reach the server.'))
+    request.onload = () => {
+      if (request.status >= 200 && request.status < 300) {
+        resolve(request.response as Media)
+        return
+      }
+      const headers = new Headers({ 'X-Request-Id': request.getResponseHeader('X-Request-Id') ?? '' })
+      reject(fromProblem(new Response(null, { status: request.status, headers }), request.response))
+    }
+    const form = new FormData()
+    form.append('file', file, file.name)
+    request.send(form)
+  })
+}
+
+function mediaUrl(id: string, part: 'content' | 'thumbnail'): string {
+  // An <img> cannot send the workspace header, so the address names it.
+  const workspace = currentWorkspace()
+  return `/api/v1/media/${id}/${part}${workspace ? `?workspace=${workspace}` : ''}`
+}
+export const mediaContentUrl = (id: string): string => mediaUrl(id, 'content')
+export const mediaThumbnailUrl = (id: string): string => mediaUrl(id, 'thumbnail')
+
+export function useMessages(chatId: MaybeRefOrGetter<string>) {
+  return useInfiniteQuery({
+    queryKey: computed(() => keys.messages(toValue(chatId))),
+    queryFn: ({ pageParam }) => listMessages(toValue(chatId), pageParam),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+    staleTime: Infinity
+  })
+}
+
+export function useMessage(id: MaybeRefOrGetter<string | null>) {
+  return useQuery({
+    queryKey: computed(() => keys.message(toValue(id) ?? '')),
+    queryFn: () => getMessage(toValue(id) ?? ''),
+    enabled: computed(() => toValue(id) !== null),
+    staleTime: Infinity
+  })
+}

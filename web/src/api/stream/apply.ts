@@ -1,0 +1,144 @@
+/** Carries a plan out on the query cache: narrow reads and patches, whole lists only when a burst is too wide. */
+import type { QueryClient } from '@tanstack/vue-query'
+
+import { getChat } from '../chats'
+import { type ChatFilters, keys } from '../keys'
+import { getMessage } from '../messages'
+import type { Chat, Message } from '../types'
+import { type Pages, patchLastMessages, patchStatuses, upsertChat, upsertMessages, withStatus } from './patch'
+import type { Plan, StatusPatch } from './plan'
+
+/** Above this many changed chats one read of the lists costs less than one read per chat. */
+const WIDE_BURST = 25
+
+export interface Hooks {
+  /** Resolves when our own sends to this chat are settled, so that a message is not drawn beside its optimistic twin. */
+  settled: (chatId: string) => Promise<unknown>
+  inbound: (message: Message) => void
+}
+
+export async function applyPlan(cache: QueryClient, plan: Plan, hooks: Hooks): Promise<void> {
+  applyStatuses(cache, plan)
+  refreshAccounts(cache, plan)
+  refreshContacts(cache, plan)
+  await Promise.all([readMessages(cache, plan, hooks), readChats(cache, plan)])
+}
+
+/** States heard lately: a message read a moment too early is brought up to date when it enters the cache. */
+const heard = new Map<string, StatusPatch>()
+const HEARD_LIMIT = 2_000
+
+function remember(statuses: Plan['statuses']): void {
+  for (const [id, patch] of statuses) {
+    heard.delete(id)
+    heard.set(id, patch)
+  }
+  for (const id of heard.keys()) {
+    if (heard.size <= HEARD_LIMIT) break
+    heard.delete(id)
+  }
+}
+
+function upToDate(message: Message): Message {
+  const patch = heard.get(message.id)
+  return patch && message.state !== 'failed' ? withStatus(message, patch) : message
+}
+
+/** Waits for reads that are under way: they may have been answered before the change and would overwrite it. */
+async function quiet(cache: QueryClient, queryKey: readonly unknown[]): Promise<void> {
+  const queries = cache.getQueryCache().findAll({ queryKey, fetchStatus: 'fetching' })
+  await Promise.all(queries.map((query) => query.promise?.catch(() => undefined)))
+}
+
+function applyStatuses(cache: QueryClient, plan: Plan): void {
+  if (plan.statuses.size === 0) return
+  remember(plan.statuses)
+  const chats = new Set([...plan.statuses.values()].map((patch) => patch.chatId))
+  for (const chatId of chats) {
+    cache.setQueryData<Pages<Message>>(keys.messages(chatId), (pages) => pages && patchStatuses(pages, plan.statuses))
+  }
+  for (const [id, patch] of plan.statuses) {
+    cache.setQueryData<Message>(keys.message(id), (message) => message && withStatus(message, patch))
+  }
+  cache.setQueriesData<Pages<Chat>>({ queryKey: keys.chatLists }, (pages) =>
+    pages ? patchLastMessages(pages, plan.statuses) : pages
+  )
+}
+
+function refreshAccounts(cache: QueryClient, plan: Plan): void {
+  for (const id of plan.accounts) {
+    void cache.invalidateQueries({ queryKey: keys.account(id) })
+    void cache.invalidateQueries({ queryKey: keys.qr(id) })
+  }
+  if (plan.accountListChanged) void cache.invalidateQueries({ queryKey: keys.accounts })
+}
+
+function refreshContacts(cache: QueryClient, plan: Plan): void {
+  for (const id of plan.contacts) void cache.invalidateQueries({ queryKey: keys.contact(id) })
+  if (plan.contactListChanged) void cache.invalidateQueries({ queryKey: keys.contactLists })
+}
+
+async function readMessages(cache: QueryClient, plan: Plan, hooks: Hooks): Promise<void> {
+  const theirs = new Map<string, string[]>()
+  const ours = new Map<string, string[]>()
+  for (const [id, chatId] of plan.messages) {
+    const side = plan.inbound.has(id) ? theirs : ours
+    side.set(chatId, [...(side.get(chatId) ?? []), id])
+  }
+  await Promise.all([
+    ...[...theirs].map(async ([chatId, ids]) => {
+      for (const message of await readInto(cache, chatId, ids)) hooks.inbound(message)
+    }),
+    ...[...ours].map(async ([chatId, ids]) => {
+      await hooks.settled(chatId)
+      await readInto(cache, chatId, ids)
+    })
+  ])
+}
+
+/** Reads new messages of one chat into its cached pages; a chat nobody has opened is read when it is opened. */
+async function readInto(cache: QueryClient, chatId: string, ids: string[]): Promise<Message[]> {
+  const key = keys.messages(chatId)
+  await quiet(cache, key)
+  const pages = cache.getQueryData<Pages<Message>>(key)
+  if (!pages) return []
+  if (ids.length > WIDE_BURST) {
+    await cache.resetQueries({ queryKey: key })
+    return []
+  }
+  const read = (await Promise.all(ids.map((id) => getMessage(id).catch(() => null)))).filter((m) => m !== null)
+  if (read.length < ids.length) void cache.invalidateQueries({ queryKey: key })
+  putMessages(cache, chatId, read)
+  return read
+}
+
+async function readChats(cache: QueryClient, plan: Plan): Promise<void> {
+  if (plan.chats.size > WIDE_BURST) {
+    await Promise.all([
+      cache.invalidateQueries({ queryKey: keys.chatLists }),
+      cache.invalidateQueries({ queryKey: ['chat'] })
+    ])
+    return
+  }
+  if (plan.chats.size > 0) await quiet(cache, keys.chatLists)
+  await Promise.all(
+    [...plan.chats].map(async (id) => {
+      const chat = await getChat(id).catch(() => null)
+      if (chat) putChat(cache, chat)
+      else void cache.invalidateQueries({ queryKey: keys.chatLists })
+    })
+  )
+}
+
+export function putMessages(cache: QueryClient, chatId: string, read: readonly Message[]): void {
+  const messages = read.map(upToDate)
+  cache.setQueryData<Pages<Message>>(keys.messages(chatId), (pages) => pages && upsertMessages(pages, messages))
+  for (const message of messages) cache.setQueryData<Message>(keys.message(message.id), message)
+}
+
+export function putChat(cache: QueryClient, chat: Chat): void {
+  cache.setQueryData<Chat>(keys.chat(chat.id), chat)
+  for (const [key, pages] of cache.getQueriesData<Pages<Chat>>({ queryKey: keys.chatLists })) {
+    if (pages) cache.setQueryData(key, upsertChat(pages, chat, key[1] as ChatFilters))
+  }
+}

@@ -1,0 +1,116 @@
+/** Pure changes to cached pages of messages and chats. Each returns the same object when nothing changes. */
+import type { InfiniteData } from '@tanstack/vue-query'
+
+import type { ChatFilters } from '../keys'
+import type { Chat, Message } from '../types'
+import { advance, type StatusPatch } from './plan'
+
+export interface Page<T> {
+  data: T[]
+  next_cursor?: string | null
+}
+export type Pages<T> = InfiniteData<Page<T>, string | null>
+
+/** Changes the items for which `change` returns something new. */
+function mapPages<T>(pages: Pages<T>, change: (item: T) => T): Pages<T> {
+  let touched = false
+  const next = pages.pages.map((page) => {
+    let pageTouched = false
+    const data = page.data.map((item) => {
+      const changed = change(item)
+      if (changed !== item) pageTouched = true
+      return changed
+    })
+    if (!pageTouched) return page
+    touched = true
+    return { ...page, data }
+  })
+  return touched ? { ...pages, pages: next } : pages
+}
+
+export function patchStatuses(pages: Pages<Message>, patches: ReadonlyMap<string, StatusPatch>): Pages<Message> {
+  return mapPages(pages, (message) => {
+    const patch = patches.get(message.id)
+    return patch ? withStatus(message, patch) : message
+  })
+}
+
+export function withStatus(message: Message, patch: StatusPatch): Message {
+  const state = advance(message.state, patch.state)
+  if (state === message.state) return message
+  return { ...message, state, error: state === 'failed' ? patch.error : null }
+}
+
+/** Newest first: by position where both have one, else by time. */
+export function newerFirst(a: Message, b: Message): number {
+  const time = Date.parse(b.timestamp) - Date.parse(a.timestamp)
+  return time !== 0 ? time : a.id < b.id ? 1 : -1
+}
+
+/** Inserts or replaces messages in the newest page that may hold them; a state already shown never goes back. */
+export function upsertMessages(pages: Pages<Message>, incoming: readonly Message[]): Pages<Message> {
+  const fresh = new Map(incoming.map((message) => [message.id, message]))
+  const replaced = mapPages(pages, (message) => {
+    const next = fresh.get(message.id)
+    if (!next) return message
+    fresh.delete(message.id)
+    return { ...next, state: advance(message.state, next.state) }
+  })
+  if (fresh.size === 0) return replaced
+  const [first, ...rest] = replaced.pages
+  if (!first) return replaced
+  const data = [...fresh.values(), ...first.data].sort(newerFirst)
+  return { ...replaced, pages: [{ ...first, data }, ...rest] }
+}
+
+export function matchesFilters(chat: Chat, filters: ChatFilters, known: boolean): boolean {
+  if (filters.accountId && chat.account_id !== filters.accountId) return false
+  // A chat that was read while it was open stays where it is; it leaves the unread list with the next full read.
+  if (filters.unread && chat.unread_count === 0 && !known) return false
+  // Only the server knows what a search finds, so a search never gains chats by itself.
+  return !filters.search || known
+}
+
+const lastTime = (chat: Chat): number => (chat.last_message_at ? Date.parse(chat.last_message_at) : 0)
+
+/** Puts a changed chat at its place by time of its last message. */
+export function upsertChat(pages: Pages<Chat>, chat: Chat, filters: ChatFilters): Pages<Chat> {
+  const before = pages.pages.flatMap((page) => page.data).find((item) => item.id === chat.id)
+  if (!matchesFilters(chat, filters, before !== undefined)) return before ? removeChat(pages, chat.id) : pages
+  if (before && lastTime(before) === lastTime(chat)) {
+    return mapPages(pages, (item) => (item.id === chat.id ? chat : item))
+  }
+  const without = removeChat(pages, chat.id)
+  const index = without.pages.findIndex((page) => page.data.some((item) => lastTime(item) <= lastTime(chat)))
+  const lastPage = without.pages.length - 1
+  if (index === -1 && without.pages[lastPage]?.next_cursor) return without
+  return {
+    ...without,
+    pages: without.pages.map((page, at) => {
+      if (at !== (index === -1 ? lastPage : index)) return page
+      const place = page.data.findIndex((item) => lastTime(item) <= lastTime(chat))
+      const data = [...page.data]
+      data.splice(place === -1 ? data.length : place, 0, chat)
+      return { ...page, data }
+    })
+  }
+}
+
+export function removeChat(pages: Pages<Chat>, id: string): Pages<Chat> {
+  if (!pages.pages.some((page) => page.data.some((chat) => chat.id === id))) return pages
+  return {
+    ...pages,
+    pages: pages.pages.map((page) => ({ ...page, data: page.data.filter((chat) => chat.id !== id) }))
+  }
+}
+
+/** Ticks in the chat list follow the last message's state. */
+export function patchLastMessages(pages: Pages<Chat>, patches: ReadonlyMap<string, StatusPatch>): Pages<Chat> {
+  return mapPages(pages, (chat) => {
+    const patch = chat.last_message ? patches.get(chat.last_message.id) : undefined
+    if (!patch || !chat.last_message) return chat
+    const state = advance(chat.last_message.state, patch.state)
+    if (state === chat.last_message.state) return chat
+    return { ...chat, last_message: { ...chat.last_message, state } }
+  })
+}

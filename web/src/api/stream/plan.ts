@@ -1,0 +1,95 @@
+/** Pure reducer of the event stream: folds a burst of events into the fewest reads and patches the cache needs. */
+import type { LogEvent, Message, MessageState } from '../types'
+import { textOf } from './frames'
+
+export interface StatusPatch {
+  chatId: string
+  state: MessageState
+  error: Message['error']
+}
+
+export interface Plan {
+  /** Newest state per message id; older states of the same burst are already folded in. */
+  statuses: Map<string, StatusPatch>
+  /** New messages to read, with their chat. */
+  messages: Map<string, string>
+  /** Of those, the ones a customer wrote; they are announced to screen readers. */
+  inbound: Set<string>
+  chats: Set<string>
+  accounts: Set<string>
+  contacts: Set<string>
+  accountListChanged: boolean
+  contactListChanged: boolean
+}
+
+/** The order of states; a message never goes back to an earlier one. */
+const RANK: Record<MessageState, number> = {
+  received: 0,
+  pending: 0,
+  sent: 1,
+  delivered: 2,
+  read: 3,
+  played: 4,
+  failed: 5
+}
+
+/** The state to show when `next` is heard while `current` is shown. A failure may be followed by a successful retry. */
+export function advance(current: MessageState, next: MessageState): MessageState {
+  if (current === 'failed') return next
+  if (next === 'failed') return current === 'pending' ? 'failed' : current
+  return RANK[next] > RANK[current] ? next : current
+}
+
+export function planEvents(events: readonly LogEvent[]): Plan {
+  const plan: Plan = {
+    statuses: new Map(),
+    messages: new Map(),
+    inbound: new Set(),
+    chats: new Set(),
+    accounts: new Set(),
+    contacts: new Set(),
+    accountListChanged: false,
+    contactListChanged: false
+  }
+  for (const event of events) fold(plan, event)
+  return plan
+}
+
+function fold(plan: Plan, event: LogEvent): void {
+  const data = event.data as Record<string, unknown>
+  const chatId = textOf(data, 'chat_id')
+  const messageId = textOf(data, 'message_id')
+  if (event.name.startsWith('message.')) foldMessage(plan, event.name, data, chatId, messageId)
+  else if (event.name === 'chat.updated' && chatId) plan.chats.add(chatId)
+  else if (event.name.startsWith('session.') || event.name.startsWith('account.')) {
+    const accountId = textOf(data, 'account_id') ?? event.account_id
+    if (accountId) plan.accounts.add(accountId)
+    plan.accountListChanged = true
+  } else if (event.name.startsWith('contact.')) {
+    const contactId = textOf(data, 'contact_id')
+    if (contactId) plan.contacts.add(contactId)
+    plan.contactListChanged = true
+  }
+}
+
+function foldMessage(
+  plan: Plan,
+  name: string,
+  data: Record<string, unknown>,
+  chatId: string | null,
+  messageId: string | null
+): void {
+  if (!messageId || !chatId) return
+  if (name === 'message.status') {
+    const state = textOf(data, 'state') as MessageState | null
+    if (!state || !(state in RANK)) return
+    const before = plan.statuses.get(messageId)
+    const error = (data.error ?? null) as Message['error']
+    const next = before ? advance(before.state, state) : state
+    plan.statuses.set(messageId, { chatId, state: next, error: next === 'failed' ? error : null })
+    return
+  }
+  plan.messages.set(messageId, chatId)
+  plan.chats.add(chatId)
+  if (name === 'message.received') plan.inbound.add(messageId)
+}

@@ -1,0 +1,62 @@
+/** Pure life of one message on its way out: drawn at once, sent with one key however often, failed with a reason. */
+import type { ApiError } from '@/api/errors'
+import type { Message, MessageSend } from '@/api/types'
+
+export interface Draft {
+  chatId: string
+  /** Where to: a chat's id, or a number for a new chat. */
+  to: string
+  accountId: string | null
+  text: string
+  file: File | null
+  replyTo: string | null
+}
+
+export interface Outgoing extends Draft {
+  /** The idempotency key: made once, used by every attempt. */
+  key: string
+  createdAt: string
+  phase: 'uploading' | 'sending' | 'failed'
+  progress: number
+  mediaId: string | null
+  error: { code: string; message: string; requestId: string | null } | null
+}
+
+export function begin(draft: Draft, key: string, now: Date): Outgoing {
+  return {
+    ...draft,
+    key,
+    createdAt: now.toISOString(),
+    phase: draft.file ? 'uploading' : 'sending',
+    progress: 0,
+    mediaId: null,
+    error: null
+  }
+}
+
+export function failed(item: Outgoing, error: ApiError): Outgoing {
+  return { ...item, phase: 'failed', error: { code: error.code, message: error.message, requestId: error.requestId } }
+}
+
+/** The same message again, with the same key; a picture that is already uploaded is not uploaded twice. */
+export function again(item: Outgoing): Outgoing {
+  return { ...item, phase: item.file && !item.mediaId ? 'uploading' : 'sending', error: null, progress: 0 }
+}
+
+export function toRequest(item: Outgoing): MessageSend {
+  const common = {
+    to: item.to,
+    ...(item.accountId ? { account_id: item.accountId } : {}),
+    ...(item.replyTo ? { context: { message_id: item.replyTo } } : {})
+  }
+  if (item.mediaId) {
+    return { ...common, type: 'image', image: { id: item.mediaId, ...(item.text ? { caption: item.text } : {}) } }
+  }
+  return { ...common, type: 'text', text: { body: item.text } }
+}
+
+/** What is still ours alone: an item the server has already turned into one of these messages is left out. */
+export function unconfirmed(items: readonly Outgoing[], chatId: string, messages: readonly Message[]): Outgoing[] {
+  const known = new Set(messages.map((message) => message.client_ref).filter(Boolean))
+  return items.filter((item) => item.chatId === chatId && !known.has(item.key))
+}

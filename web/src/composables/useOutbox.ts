@@ -1,0 +1,88 @@
+/** Messages on their way out of this page, and the drafts people have not sent yet. */
+import { useQueryClient } from '@tanstack/vue-query'
+import { defineStore } from 'pinia'
+import { reactive, ref } from 'vue'
+
+import { toApiError } from '@/api/errors'
+import { sendMessage, uploadMedia } from '@/api/messages'
+import { putMessages } from '@/api/stream/apply'
+import type { Message } from '@/api/types'
+
+import { randomKey } from './ids'
+import { again, begin, type Draft, failed, type Outgoing, toRequest } from './outbox'
+
+/** A network that is away is tried again by itself, this long after each failure. */
+const SILENT_RETRIES_MS = [800, 2_000, 5_000]
+
+const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+export const useOutbox = defineStore('outbox', () => {
+  const cache = useQueryClient()
+  const items = ref<Outgoing[]>([])
+  const drafts = reactive(new Map<string, string>())
+  const queues = new Map<string, Promise<unknown>>()
+
+  function put(next: Outgoing): Outgoing {
+    items.value = items.value.map((item) => (item.key === next.key ? next : item))
+    return next
+  }
+
+  function discard(key: string): void {
+    items.value = items.value.filter((item) => item.key !== key)
+  }
+
+  async function attempt(item: Outgoing): Promise<Message> {
+    let current = item
+    if (current.file && !current.mediaId) {
+      const media = await uploadMedia(current.file, (progress) => put({ ...current, progress }))
+      current = put({ ...current, mediaId: media.id, phase: 'sending', progress: 1 })
+    }
+    return sendMessage(toRequest(current), current.key)
+  }
+
+  async function run(item: Outgoing): Promise<Message | null> {
+    for (let tries = 0; ; tries++) {
+      const current = items.value.find((other) => other.key === item.key) ?? item
+      try {
+        const message = await attempt(current)
+        putMessages(cache, message.chat_id, [message])
+        discard(item.key)
+        return message
+      } catch (caught) {
+        const error = toApiError(caught)
+        const pause = SILENT_RETRIES_MS[tries]
+        if (!error.transient || pause === undefined) {
+          put(failed(items.value.find((other) => other.key === item.key) ?? item, error))
+          return null
+        }
+        await wait(pause)
+      }
+    }
+  }
+
+  /** One chat's messages leave one after the other, in the order they were typed. */
+  function enqueue(item: Outgoing): Promise<Message | null> {
+    const before = queues.get(item.chatId) ?? Promise.resolve()
+    const mine = before.then(() => run(item))
+    queues.set(item.chatId, mine)
+    void mine.finally(() => {
+      if (queues.get(item.chatId) === mine) queues.delete(item.chatId)
+    })
+    return mine
+  }
+
+  function send(draft: Draft): Promise<Message | null> {
+    const item = begin(draft, randomKey(), new Date())
+    items.value = [...items.value, item]
+    return enqueue(item)
+  }
+
+  function retry(key: string): void {
+    const item = items.value.find((other) => other.key === key)
+    if (item && item.phase === 'failed') void enqueue(put(again(item)))
+  }
+
+  const settled = (chatId: string): Promise<unknown> => queues.get(chatId) ?? Promise.resolve()
+
+  return { items, drafts, send, retry, discard, settled }
+})

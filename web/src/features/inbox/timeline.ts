@@ -1,0 +1,78 @@
+/** Pure arrangement of a conversation: days, groups of one sender, the first unread message, and what is still leaving. */
+import type { Message } from '@/api/types'
+import type { Outgoing } from '@/composables/outbox'
+
+export type Row =
+  | { kind: 'day'; key: string; at: string }
+  | { kind: 'unread'; key: string; count: number }
+  | { kind: 'message'; key: string; message: Message; first: boolean }
+  | { kind: 'outgoing'; key: string; item: Outgoing; first: boolean }
+
+/** Messages of one side closer than this belong together. */
+const GROUP_MS = 5 * 60_000
+
+export interface Unread {
+  /** The first message that was unread when the conversation was opened. */
+  firstId: string
+  count: number
+}
+
+/** `messages` oldest first; `dayKey` names the calendar day of an instant in the workspace's zone. */
+export function timeline(
+  messages: readonly Message[],
+  outgoing: readonly Outgoing[],
+  dayKey: (instant: string) => string,
+  unread: Unread | null
+): Row[] {
+  const rows: Row[] = []
+  let day = ''
+  let side = ''
+  let last = 0
+  const open = (at: string, nextSide: string): boolean => {
+    const nextDay = dayKey(at)
+    const time = Date.parse(at)
+    const newDay = nextDay !== day
+    if (newDay) rows.push({ kind: 'day', key: `day-${nextDay}`, at })
+    const first = newDay || nextSide !== side || time - last > GROUP_MS
+    day = nextDay
+    side = nextSide
+    last = time
+    return first
+  }
+  for (const message of messages) {
+    const first = open(message.timestamp, message.direction)
+    if (unread?.firstId === message.id) {
+      rows.push({ kind: 'unread', key: 'unread', count: unread.count })
+    }
+    rows.push({ kind: 'message', key: message.id, message, first })
+  }
+  for (const item of outgoing) rows.push({ kind: 'outgoing', key: item.key, item, first: open(item.createdAt, 'outbound') })
+  return rows
+}
+
+/** Where the unread messages began when the chat was opened with `count` of them; `messages` newest first. */
+export function firstUnread(messages: readonly Message[], count: number): Unread | null {
+  if (count <= 0) return null
+  let left = count
+  for (const message of messages) {
+    if (message.direction !== 'inbound') continue
+    left -= 1
+    if (left === 0) return { firstId: message.id, count }
+  }
+  return null
+}
+
+/** One line that stands for a message where only a line fits. */
+export function summary(message: Message, kindName: (type: string) => string): string {
+  if (message.text?.body) return message.text.body
+  return message.image?.caption || message.video?.caption || message.document?.caption || kindName(message.type)
+}
+
+/** The box of a picture on screen, in CSS pixels, keeping its shape within the bounds. */
+export function pictureBox(width: number | null | undefined, height: number | null | undefined) {
+  const WIDEST = 320
+  const TALLEST = 360
+  if (!width || !height) return { width: 260, height: 200 }
+  const scale = Math.min(WIDEST / width, TALLEST / height, 1)
+  return { width: Math.max(Math.round(width * scale), 120), height: Math.max(Math.round(height * scale), 80) }
+}

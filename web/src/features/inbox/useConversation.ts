@@ -1,0 +1,54 @@
+/** Everything one open conversation needs: its messages, what is leaving, marking read, retrying. */
+import { useQueryClient } from '@tanstack/vue-query'
+import { computed, ref, shallowRef, watch, type Ref } from 'vue'
+
+import { markRead, useChat } from '@/api/chats'
+import { retryMessage, useMessages } from '@/api/messages'
+import { putChat, putMessages } from '@/api/stream/apply'
+import type { Message } from '@/api/types'
+import { unconfirmed } from '@/composables/outbox'
+import { useNotify } from '@/composables/useNotify'
+import { useOutbox } from '@/composables/useOutbox'
+
+import { firstUnread, type Unread } from './timeline'
+
+export function useConversation(chatId: Ref<string>) {
+  const cache = useQueryClient()
+  const outbox = useOutbox()
+  const notify = useNotify()
+  const chat = useChat(chatId)
+  const pages = useMessages(chatId)
+  const replyTo = shallowRef<Message | null>(null)
+  const unread = shallowRef<Unread | null>(null)
+  const countedFor = ref<string | null>(null)
+
+  const messages = computed(() => pages.data.value?.pages.flatMap((page) => page.data) ?? [])
+  const outgoing = computed(() => unconfirmed(outbox.items, chatId.value, messages.value))
+
+  watch(chatId, () => {
+    replyTo.value = null
+    unread.value = null
+    countedFor.value = null
+  })
+
+  /** Called when the newest messages are on the screen: remembers where unread ones began, then marks them read. */
+  async function seen(): Promise<void> {
+    const current = chat.data.value
+    if (!current || current.id !== chatId.value || document.visibilityState !== 'visible') return
+    if (pages.isPending.value) return
+    if (countedFor.value !== current.id) {
+      countedFor.value = current.id
+      unread.value = firstUnread(messages.value, current.unread_count)
+    }
+    if (current.unread_count === 0) return
+    putChat(cache, { ...current, unread_count: 0 })
+    await markRead(current.id).catch(() => putChat(cache, current))
+  }
+  watch([() => chat.data.value?.unread_count, () => pages.isSuccess.value], () => void seen())
+
+  async function retry(message: Message): Promise<void> {
+    await notify.attempt(async () => putMessages(cache, message.chat_id, [await retryMessage(message.id)]))
+  }
+
+  return { chat, pages, messages, outgoing, unread, replyTo, seen, retry, outbox }
+}
