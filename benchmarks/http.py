@@ -60,6 +60,14 @@ class LeanClient:
             self._idle.append((reader, writer))
         return status, content
 
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof() and not writer.is_closing():  # the server closes what was idle for long
+                return reader, writer
+            writer.close()
+        return await asyncio.open_connection(self._host, self._port)
+
     async def json(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
         """Return the decoded answer; raises HttpError unless the status is 2xx."""
         status, content = await self.request(method, path, body, headers)
