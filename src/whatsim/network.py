@@ -120,6 +120,7 @@ class Network:
             self._server.close()
         for connection in list(core.connections):
             connection.close()
+            connection.abort()
         core.phones.close()
         await core.media_host.close()
         core.events.close()

@@ -26,8 +26,10 @@ HANDSHAKE_S = 30.0
 MAX_UNREAD = 64 << 20
 _ROUTING_PREFIX = b"ED"
 _HEADER = b"WA"
-# A closed connection gets this long to read the last stanza before the socket goes.
+# A client that was asked to reconnect gets this long to hang up itself.
 LINGER_S = 2.0
+# After the last stanza of a connection that the server ends.
+PARTING_S = 0.25
 
 
 class Stage(Enum):
@@ -56,6 +58,7 @@ class Connection(asyncio.Protocol):
         self._write: TransportCipher | None = None
         self._out: list[bytes] = []
         self._deadline: asyncio.TimerHandle | None = None
+        self._was_upgraded = False
         self.device: Device | None = None
         self.epoch = 0
         # Stanzas are delivered from the moment the client has said that it is active.
@@ -131,19 +134,31 @@ class Connection(asyncio.Protocol):
             self._send_frame(self._write.encrypt(data))
 
     def close(self, last: Node | None = None) -> None:
-        """Send a last stanza and the WebSocket's goodbye; nothing is accepted from now on."""
+        """Send a last stanza and end the connection; nothing is accepted from now on.
+
+        With a last stanza the socket stays a moment longer: clients drop what they have not handled when it goes.
+        """
         if self._stage is Stage.CLOSED:
             return
-        if last is not None and self._stage is Stage.OPEN and self._write is not None:
+        linger = last is not None and self._stage is Stage.OPEN and self._write is not None
+        if last is not None and self._write is not None:
             self._send_frame(self._write.encrypt(encode(last)))
-        if self.is_upgraded:
-            self._out.append(websocket.GOODBYE)
-        self._flush()
+        self._was_upgraded = self.is_upgraded
         self._stage = Stage.CLOSED
         self.active = False
+        self.set_deadline(None)
+        if linger:
+            self._deadline = asyncio.get_running_loop().call_later(PARTING_S, self._hang_up)
+        else:
+            self._hang_up()
+        self._core.session.leave(self)
+
+    def _hang_up(self) -> None:
+        if self._was_upgraded:
+            self._out.append(websocket.GOODBYE)
+        self._flush()
         if self._transport is not None:
             self._transport.close()
-        self._core.session.leave(self)
 
     def close_soon(self, last: Node) -> None:
         """Send a last stanza and leave it to the client to hang up; after two seconds the server does."""

@@ -59,6 +59,7 @@ class Core:
         if node.tag == "iq":
             answer(self, connection, node)
         elif device is None:
-            self.counters.count_unknown(f"{node.tag} before login")
+            if node.tag != "ib":
+                self.counters.count_unknown(f"{node.tag} before login")
         else:
             self.router.handle(connection, device, node)
