@@ -33,6 +33,7 @@ type Switch struct {
 	once     sync.Once
 
 	mu      sync.Mutex
+	beaten  bool // a heartbeat has replaced the grace
 	closing bool
 	onClose func()
 	onOpen  func()
@@ -55,8 +56,9 @@ func (s *Switch) OnChange(onClose, onOpen func()) {
 // Now returns the switch's clock in nanoseconds.
 func (s *Switch) Now() int64 { return s.clock() }
 
-// Move sets the deadline (nanoseconds of the same clock). An earlier one than the present is ignored: heartbeats may
-// overtake each other. A deadline that has passed is not taken back: the process exits.
+// Move sets the deadline (nanoseconds of the same clock). The first one replaces the grace; after that an earlier one
+// than the present is ignored, because heartbeats may overtake each other. A deadline that has passed is not taken back:
+// the process exits.
 func (s *Switch) Move(deadline int64) error {
 	now := s.clock()
 	if deadline > now+int64(maxAhead) {
@@ -66,12 +68,12 @@ func (s *Switch) Move(deadline int64) error {
 		s.die()
 		return ErrClosing
 	}
-	for {
-		old := s.deadline.Load()
-		if deadline <= old || s.deadline.CompareAndSwap(old, deadline) {
-			break
-		}
+	s.mu.Lock()
+	if !s.beaten || deadline > s.deadline.Load() {
+		s.deadline.Store(deadline)
 	}
+	s.beaten = true
+	s.mu.Unlock()
 	s.Check()
 	return nil
 }

@@ -49,6 +49,8 @@ func sendError(err error, left bool) error {
 		return status.Errorf(codes.PermissionDenied, "refused: %s by WhatsApp", code)
 	case left:
 		return status.Errorf(codes.Aborted, "unknown_outcome: %v", err)
+	case errors.Is(err, context.Canceled): // never the caller's: a send does not inherit its deadline
+		return notConnected("cut before the socket")
 	case errors.Is(err, whatsmeow.ErrNotLoggedIn):
 		return notLinked()
 	case errors.Is(err, whatsmeow.ErrUnknownServer), errors.Is(err, whatsmeow.ErrRecipientADJID),
@@ -75,7 +77,7 @@ func queryError(err error) error {
 	case errors.Is(err, context.Canceled):
 		return status.Error(codes.Canceled, "cancelled")
 	case errors.Is(err, deadman.ErrClosing):
-		return status.Error(codes.Unavailable, "closing: the host's deadline is near")
+		return notConnected("the owner's deadline is near")
 	}
 	return notConnected(err.Error())
 }

@@ -155,7 +155,8 @@ func (s *Session) watch(ctx context.Context) verdict {
 	defer reset.Stop()
 	resetDetail := ""
 	var upSince time.Time
-	paired := false
+	pairing := !s.linked()
+	paired, relogin := false, false
 	end := func(v verdict) verdict {
 		v.stable = !upSince.IsZero() && time.Since(upSince) >= stableAfter
 		return v
@@ -166,7 +167,7 @@ func (s *Session) watch(ctx context.Context) verdict {
 			select {
 			case <-s.mail.wake:
 			case <-login.C:
-				return end(verdict{again: paired, detail: "no login within the time allowed"})
+				return end(verdict{again: paired || relogin, detail: "no login within the time allowed"})
 			case <-reset.C:
 				s.m.Counters.Resets.Add(1)
 				return end(verdict{detail: resetDetail})
@@ -192,10 +193,18 @@ func (s *Session) watch(ctx context.Context) verdict {
 		case sigReady:
 			login.Stop()
 		case sigPaired:
+			if relogin {
+				return verdict{again: true}
+			}
 			paired = true
 			login.Reset(reloginTimeout)
 		case sigRelogin:
-			return verdict{again: true}
+			if !pairing || paired {
+				return verdict{again: true}
+			}
+			// The server was faster than whatsmeow's own end of the pairing, which must not be cut.
+			relogin = true
+			login.Reset(reloginTimeout)
 		case sigHold:
 			return verdict{held: true, detail: got.detail}
 		case sigFinal:

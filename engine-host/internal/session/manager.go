@@ -113,7 +113,7 @@ func (m *Manager) Start(ctx context.Context, q *pb.StartSessionRequest) (*Sessio
 	m.mu.Unlock()
 	switch {
 	case closed:
-		return nil, status.Error(codes.Unavailable, "closing: the host is stopping")
+		return nil, notConnected("the host is stopping")
 	case q.Epoch < epoch:
 		return nil, staleEpoch(q.Epoch, epoch)
 	case running != nil && !running.ended() && q.Epoch == epoch:
