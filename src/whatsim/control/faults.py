@@ -88,7 +88,8 @@ async def _stream(network: Network, closing: asyncio.Event) -> AsyncIterator[str
             change = upcoming.result()
             if change is None:
                 return
-            yield f"event: change\ndata: {Change.of(change).model_dump_json()}\n\n"
+            unread = None if change.message is None else network.get_phone(change.message.number).unread
+            yield f"event: change\ndata: {Change.of(change, unread).model_dump_json()}\n\n"
             upcoming = asyncio.create_task(_next(changes))
     finally:
         closed.cancel()

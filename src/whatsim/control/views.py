@@ -249,22 +249,27 @@ class Stats(BaseModel):
 
 
 class Change(BaseModel):
-    """One server-sent event's data: what changed, with the new state of the phone or message concerned."""
+    """One server-sent event's data: what changed, with the new state of the phone or message concerned.
+
+    With a message comes the number of unread messages of its phone.
+    """
 
     kind: str
     number: str | None
     phone: Phone | None
     message: Message | None
+    unread: int | None
     chat: str | None
     composing: bool | None
 
     @classmethod
-    def of(cls, event: NetworkEvent) -> Change:
+    def of(cls, event: NetworkEvent, unread: int | None) -> Change:
         return cls(
             kind=event.kind,
             number=event.number,
             phone=None if event.phone is None else Phone.of(event.phone),
             message=None if event.message is None else Message.of(event.message),
+            unread=unread,
             chat=event.chat,
             composing=event.composing,
         )

@@ -86,7 +86,7 @@ async def test_changes_are_streamed(server: ControlServer) -> None:
                 async for name, change in stream:
                     assert name == "change"
                     if change["kind"] == "message_added" and change["number"] == budi:
-                        assert change["message"]["body"] == "live"
+                        assert (change["message"]["body"], change["unread"]) == ("live", 1)
                         break
                 await client.post(f"/phones/{budi}/typing", json={"to": ana, "composing": True})
                 async for _, change in stream:

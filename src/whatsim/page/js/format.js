@@ -26,10 +26,11 @@ export function listTime(iso) {
   return dayKey(date) === dayKey(new Date()) ? clock.format(date) : shortDay.format(date);
 }
 
-/** "628110000001" becomes "+62 811 0000 001": two digits, then groups that can be compared at a glance. */
+/** "628110000001" becomes "+62 811 000 0001": the country code, then groups that can be compared at a glance. */
 export function phoneNumber(digits) {
-  const rest = digits.slice(2).match(/.{1,4}/g) ?? [];
-  return `+${[digits.slice(0, 2), ...rest].join(" ")}`;
+  const code = /^[17]/.test(digits) ? 1 : 2;
+  const rest = digits.slice(code);
+  return `+${digits.slice(0, code)} ${rest.slice(0, 3)} ${rest.slice(3, -4)} ${rest.slice(-4)}`.replace(/ +/g, " ");
 }
 
 function initials(name) {

@@ -4,7 +4,7 @@ import { post } from "./api.js";
 import { h, icon, openDialog, toast } from "./dom.js";
 import { phoneNumber } from "./format.js";
 import { canReadScreen, readQr, readScreen } from "./qr-picture.js";
-import { changed, current, select, state } from "./store.js";
+import { changed, current, putPhone, select, state } from "./store.js";
 import { showTab } from "./tabs.js";
 
 const NEW = "new";
@@ -57,7 +57,7 @@ export function openLink(prefill = "") {
       let number = phone.value;
       if (number === NEW) {
         const made = await post("/phones", {});
-        state.phones.set(made.number, made);
+        putPhone(made);
         number = made.number;
         phone.prepend(h("option", { value: number }, phoneNumber(number)));
         phone.value = number;

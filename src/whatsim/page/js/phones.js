@@ -3,7 +3,7 @@
 import { post } from "./api.js";
 import { byId, h, openDialog, reconcile } from "./dom.js";
 import { avatar, listTime, phoneNumber, plural, preview } from "./format.js";
-import { changed, select, state } from "./store.js";
+import { changed, putPhone, select, state } from "./store.js";
 import { showTab } from "./tabs.js";
 
 const SEARCH_FROM = 8;
@@ -107,8 +107,7 @@ export function addPhone() {
       if (name.value.trim()) body.name = name.value.trim();
       if (number.value.trim()) body.number = digitsOf(number.value);
       const phone = await post("/phones", body);
-      state.phones.set(phone.number, phone);
-      changed("phones");
+      putPhone(phone);
       await select(phone.number);
       showTab("phone");
     },

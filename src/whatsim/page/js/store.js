@@ -24,6 +24,7 @@ export const settings = {
 
 const listeners = new Set();
 const pending = new Set();
+const pushedPhones = new Map();
 let timer = null;
 
 /** Call `listener(topics)` soon after something changed; topics are "phones", "messages", "typing", "view", "faults". */
@@ -44,9 +45,18 @@ export function changed(topic) {
 export const current = () => state.phones.get(state.number) ?? null;
 export const nameOf = (number) => state.phones.get(number)?.name ?? "";
 
-export async function refreshPhones() {
+/** Take in a phone's new state, from an answer or from the stream. */
+export function putPhone(phone) {
+  state.phones.set(phone.number, phone);
+  pushedPhones.set(phone.number, phone);
+  changed("phones");
+}
+
+async function refreshPhones() {
+  pushedPhones.clear();
   const { data } = await get("/phones");
-  state.phones = new Map(data.map((phone) => [phone.number, phone]));
+  // What came in while the answer was on its way is newer than the answer.
+  state.phones = new Map([...data.map((phone) => [phone.number, phone]), ...pushedPhones]);
   if (!state.phones.has(state.number)) state.number = data[0]?.number ?? null;
   changed("phones");
 }
@@ -146,14 +156,11 @@ function setTyping(number, chat, composing) {
 
 /** Take in one change of the event stream; returns the message when one is new. */
 export function apply(change) {
-  if (change.phone !== null) {
-    state.phones.set(change.phone.number, change.phone);
-    changed("phones");
-  }
+  if (change.phone !== null) putPhone(change.phone);
   if (change.message !== null) {
     put(change.message);
+    noteMessage(change.message, change.unread);
     if (change.kind === "message_added") {
-      noteLast(change.message);
       setTyping(change.message.number, change.message.chat, false);
     }
   }
@@ -162,9 +169,10 @@ export function apply(change) {
   return change.kind === "message_added" ? change.message : null;
 }
 
-function noteLast(message) {
+function noteMessage(message, unread) {
   const phone = state.phones.get(message.number);
-  if (phone === undefined || (phone.last_message?.id ?? 0) >= message.id) return;
-  phone.last_message = message;
-  changed("phones");
+  if (phone === undefined) return;
+  if ((phone.last_message?.id ?? 0) <= message.id) phone.last_message = message;
+  phone.unread = unread;
+  putPhone(phone);
 }

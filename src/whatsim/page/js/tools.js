@@ -4,7 +4,7 @@ import { post } from "./api.js";
 import { attempt, byId, copy, h, icon, reconcile } from "./dom.js";
 import { avatar, exactTime, listTime, phoneNumber, plural } from "./format.js";
 import { openLink } from "./link.js";
-import { changed, current, settings, state } from "./store.js";
+import { changed, current, putPhone, settings } from "./store.js";
 
 export function drawTools() {
   const phone = current();
@@ -46,7 +46,7 @@ function who(phone) {
       "div",
       {},
       toggle("Online", phone.online, async (online, input) => {
-        const done = await attempt(async () => store(await post(`/phones/${phone.number}/online`, { online })));
+        const done = await attempt(async () => putPhone(await post(`/phones/${phone.number}/online`, { online })));
         if (!done) input.checked = !online;
       }, "online"),
       toggle("Mark as read while a chat is open", settings.autoRead, (on) => {
@@ -59,11 +59,6 @@ function who(phone) {
       }, "details"),
     ),
   );
-}
-
-function store(phone) {
-  state.phones.set(phone.number, phone);
-  changed("phones");
 }
 
 function devices(phone) {
@@ -118,7 +113,7 @@ function behaviour(phone) {
   );
   choice.value = now.kind;
   const body = h("div", { class: "stack" });
-  const save = (wanted) => attempt(async () => store(await post(`/phones/${phone.number}/behaviour`, wanted)));
+  const save = (wanted) => attempt(async () => putPhone(await post(`/phones/${phone.number}/behaviour`, wanted)));
   const draw = () => {
     if (choice.value === "echo") body.replaceChildren(...echoFields(now, save));
     else if (choice.value === "script") body.replaceChildren(...scriptFields(now, save));
