@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from whatsim.phones.app_state import key_share
 from whatsim.phones.contents import Contents, media_of_reading
 from whatsim.phones.outgoing import Sender
 from whatsim.phones.sessions import Sessions
@@ -56,6 +57,8 @@ class Receiver:
                 self._undecryptable(phone, device, chat, node)
             return
         if node.attrs.get("category") == "peer":
+            if author is phone and parsed.protocol is not None and parsed.protocol.type == e2e.TYPE_KEY_REQUEST:
+                self._sender.push_peer(phone, device, key_share(phone))
             return
         if author is phone and parsed.device_sent is not None and parsed.device_sent.content is not None:
             content = parsed.device_sent.content
@@ -122,7 +125,7 @@ class Receiver:
             else:
                 message.receipts.setdefault("delivered", now())
                 if was_unreadable and not message.is_read:
-                    phone.unread += 1
+                    phone.unread[message.id] = message
         if added:
             self._core.world.add_message(message)
         else:

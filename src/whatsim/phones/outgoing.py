@@ -200,10 +200,7 @@ class Sender:
         self._core.router.push(device, Node("message", attrs, [enc]))
 
     def _encrypt(self, phone: Phone, device: Device, content: bytes, media_type: str, count: str) -> Node:
-        before = device.prekeys_left
         kind, sealed = self._sessions.encrypt(phone, device, content)
-        if device.prekeys_left != before:
-            self._core.phones.prekey_taken(device)
         attrs = {"v": "2", "type": kind}
         if media_type:
             attrs["mediatype"] = media_type

@@ -14,11 +14,9 @@ from whatsim.phones.incoming import Receiver
 from whatsim.phones.outgoing import Sender
 from whatsim.phones.sessions import Sessions
 from whatsim.phones.views import message_view, phone_view
-from whatsim.server.queries.keys import LOW_WATER
-from whatsim.server.stanzas import notification
 from whatsim.server.world import Device, Message, Phone, now
 from whatsim.wire.binary import Node, decode
-from whatsim.wire.jid import LID_SERVER, SERVER_JID, USER_SERVER, parse_jid
+from whatsim.wire.jid import LID_SERVER, USER_SERVER, parse_jid
 
 if TYPE_CHECKING:
     from whatsim.server.connection import Connection
@@ -30,7 +28,7 @@ class Phones:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self.sessions = Sessions(core.store, core.world)
+        self.sessions = Sessions(core)
         self.contents = Contents(core.store)
         self.app_state = AppState(core.store)
         self.sender = Sender(core, self.sessions, self.contents)
@@ -67,12 +65,6 @@ class Phones:
         self.app_state.ensure_push_name(phone)
         self.sender.push_peer(phone, device, key_share(phone))
 
-    def prekey_taken(self, device: Device) -> None:
-        """Ask a companion for more one-time keys when few are left."""
-        if device.prekeys_left < LOW_WATER:
-            count = Node("count", {"value": str(device.prekeys_left)})
-            self._core.router.push(device, notification("encrypt", SERVER_JID, [count]))
-
     def read_elsewhere(self, reader: Device, author: Phone, kind: str, ids: list[str]) -> None:
         """A companion has read messages: its phone shows them as read, too."""
         if kind not in ("read", "read-self", "played"):
@@ -106,10 +98,8 @@ class Phones:
         """Send read receipts for the chat's unread messages; returns how many."""
         unread = [
             message
-            for message in phone.messages
-            if message.chat == chat.number
-            and not (message.outgoing or message.is_read or message.undecryptable)
-            and (up_to is None or message.id <= up_to)
+            for message in phone.unread.values()
+            if message.chat == chat.number and (up_to is None or message.id <= up_to)
         ]
         if not unread:
             return 0
@@ -200,8 +190,7 @@ class Phones:
         if not message.is_read:
             message.is_read = True
             message.receipts.setdefault("read", now())
-            if not message.undecryptable:
-                message.phone.unread -= 1
+            message.phone.unread.pop(message.id, None)
             self._core.world.save(message)
             self.shown(message, added=False)
 

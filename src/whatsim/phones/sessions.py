@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from whatsim.server.store import Row, Store
-from whatsim.server.world import Device, Phone, World
+from whatsim.server.store import Row
+from whatsim.server.world import Device, Phone
 from whatsim.wire.e2e import pad, unpad
 from whatsim.wire.signal import Bundle, CipherType, NoSession, SessionRecord
+
+if TYPE_CHECKING:
+    from whatsim.server.core import Core
 
 _Key = tuple[int, int, int]
 
@@ -24,9 +28,9 @@ class _Entry:
 class Sessions:
     """Keyed by phone, and by the other side's phone and device number."""
 
-    def __init__(self, store: Store, world: World) -> None:
-        self._store = store
-        self._world = world
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._store = core.store
         self._entries: dict[_Key, _Entry] = {}
 
     def encrypt(self, phone: Phone, device: Device, plain: bytes) -> tuple[CipherType, bytes]:
@@ -73,7 +77,8 @@ class Sessions:
 
     def take_bundle(self, device: Device) -> Bundle:
         """Return a companion's keys, using up a one-time key."""
-        number, key = self._world.take_prekey(device) or (None, None)
+        number, key = self._core.world.take_prekey(device) or (None, None)
+        self._core.router.prekey_taken(device)
         return Bundle(device.registration_id, device.identity, device.signed_key, number, key)
 
     def _find(self, key: _Key) -> _Entry | None:

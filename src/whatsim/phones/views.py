@@ -19,7 +19,7 @@ def phone_view(phone: Phone) -> PhoneView:
         online=phone.online,
         behaviour=phone.behaviour,
         devices=tuple(device_view(device) for device in phone.devices.values()),
-        unread=phone.unread,
+        unread=len(phone.unread),
         last_message=message_view(last) if last is not None else None,
     )
 

@@ -14,6 +14,7 @@ from whatsim.wire.binary import Node, decode, encode
 from whatsim.wire.errors import WireError
 from whatsim.wire.noise import Responder, TransportCipher
 from whatsim.wire.records import ClientPayload, HandshakeMessage, PairingData, ServerHello
+from whatsim.wire.tokens import dictionary
 
 if TYPE_CHECKING:
     from whatsim.server.core import Core
@@ -250,8 +251,8 @@ class Connection(asyncio.Protocol):
         if len(frames) < 4:
             return False
         header = bytes(frames[:4])
-        if header[:2] != _HEADER:
-            raise WireError("unknown protocol header")
+        if header[:2] != _HEADER or header[3] != dictionary().version:
+            raise WireError("unknown protocol header or dictionary version")
         del frames[:4]
         chain = self._core.chain
         self._responder = Responder(header, chain.static, chain.chain)

@@ -59,7 +59,7 @@ class Core:
         if node.tag == "iq":
             answer(self, connection, node)
         elif device is None:
-            if node.tag != "ib":
+            if node.tag not in ("ib", "ack"):
                 self.counters.count_unknown(f"{node.tag} before login")
         else:
             self.router.handle(connection, device, node)

@@ -166,11 +166,10 @@ class Linking:
         for ref in connection.refs:
             self._refs.pop(ref, None)
         device = self._new_device(connection, phone)
-        # Stored before the client hears of it: it may be cut off after it has stored its own side.
-        await self._core.store.durable()
         attempt = _Attempt(device, asyncio.get_running_loop().create_future())
         self._attempts[connection] = attempt
-        connection.send(_iq([self._pair_success(device, adv)]))
+        # Stored before the client hears of it: it may be cut off after it has stored its own side.
+        self._core.store.on_commit(partial(connection.send, _iq([self._pair_success(device, adv)])))
         try:
             async with asyncio.timeout(CONFIRMATION_S):
                 return await attempt.done
@@ -188,8 +187,10 @@ class Linking:
         if not verify(pairing.identity, KEY_TYPE + signed_key.public, signed_key.signature):
             raise LinkRefused("key_mismatch", "The client's signed prekey is not valid.")
         # Earlier attempts that were never finished make room.
+        under_way = {attempt.device.id for attempt in self._attempts.values()}
         for stale in list(phone.pending.values()):
-            self._core.world.drop_device(stale)
+            if stale.id not in under_way:
+                self._core.world.drop_device(stale)
         details = DeviceIdentity(phone.raw_id, int(now()), phone.next_key_index, 0, 0).encode()
         device = Device(
             id=self._core.world.new_device_row(),

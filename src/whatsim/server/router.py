@@ -5,15 +5,17 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from whatsim.server.stanzas import queue_key, timestamp
+from whatsim.server.stanzas import notification, queue_key, timestamp
 from whatsim.server.world import Device, Phone, QueuedStanza
 from whatsim.wire.binary import Node, encode
-from whatsim.wire.jid import LID_SERVER, USER_SERVER, Jid, parse_jid
+from whatsim.wire.jid import LID_SERVER, SERVER_JID, USER_SERVER, Jid, parse_jid
 
 if TYPE_CHECKING:
     from whatsim.server.connection import Connection
     from whatsim.server.core import Core
 
+# Clients upload more one-time keys when told that fewer than this many are left.
+LOW_WATER = 5
 # Receipts which only concern the sender's own bookkeeping are not passed on.
 _PRIVATE_RECEIPTS = frozenset({"sender", "peer_msg", "hist_sync", "read-self", "played-self", "server-error"})
 _COPIED_ATTRS = ("edit", "category", "push_priority")
@@ -66,6 +68,12 @@ class Router:
         connection = device.connection
         if connection is not None and connection.active:
             connection.send(node)
+
+    def prekey_taken(self, device: Device) -> None:
+        """Ask a connected companion for more one-time keys when few are left; others look at their next login."""
+        left = device.prekeys_left
+        if left < LOW_WATER and device.connection is not None:
+            self.push(device, notification("encrypt", SERVER_JID, [Node("count", {"value": str(left)})]))
 
     # --- messages
 

@@ -183,7 +183,7 @@ class Phone:
     addressing: dict[int, str] = field(default_factory=dict)
     inbox: dict[str, QueuedStanza] = field(default_factory=dict)
     watchers: set[int] = field(default_factory=set)
-    unread: int = 0
+    unread: dict[int, Message] = field(default_factory=dict)
     key_index_list: bytes | None = None
     _identity: LocalIdentity | None = None
     _signed: SignedKey | None = None
@@ -264,7 +264,7 @@ class World:
     def phone(self, number: str) -> Phone:
         """Return the phone with this number. Raises PhoneNotFound."""
         try:
-            return self.by_number[number]
+            return self.by_number[number.removeprefix("+")]
         except KeyError:
             raise PhoneNotFound(f"There is no simulated phone with the number {number}.") from None
 
@@ -400,7 +400,7 @@ class World:
             phone.by_message_id[f"{message.message_id} {message.chat}"] = message
         phone.chats.add(message.chat)
         if not message.outgoing and not message.is_read and not message.undecryptable:
-            phone.unread += 1
+            phone.unread[message.id] = message
 
     def _load(self) -> None:
         read = self.store.read

@@ -13,9 +13,8 @@ from whatsim.wire.errors import WireError
 from whatsim.wire.protobuf import Record, blob, flag, message, messages, packed_uints, text, uint
 from whatsim.wire.records import Blob
 
-TYPE_REVOKE = 0
 TYPE_KEY_SHARE = 6
-TYPE_EDIT = 14
+TYPE_KEY_REQUEST = 7
 _MAX_WRAPPERS = 6
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from whatsim.server.queries.query import Query
-from whatsim.server.stanzas import notification, number_bytes
-from whatsim.server.world import Device, Phone
+from whatsim.server.stanzas import number_bytes
+from whatsim.server.world import Phone
 from whatsim.wire.binary import Node
 from whatsim.wire.curve import KEY_SIZE, KEY_TYPE
 from whatsim.wire.errors import WireError
-from whatsim.wire.jid import SERVER_JID, parse_jid
+from whatsim.wire.jid import parse_jid
 from whatsim.wire.signal import Bundle, SignedKey
 
-# Clients upload more when told that fewer than this many are left.
-LOW_WATER = 5
 MAX_UPLOAD = 2_000
 
 
@@ -79,25 +77,10 @@ def _user_bundle(query: Query, user: Node) -> Node:
         identity = phone.identity
         bundle = Bundle(identity.registration_id, identity.keys.public, phone.signed_key, number, key)
     elif device is not None:
-        bundle = companion_bundle(query, device)
+        bundle = query.core.phones.sessions.take_bundle(device)
     else:
         return Node("user", {"jid": jid}, [Node("error", {"code": "404", "text": "item-not-found"})])
     return Node("user", {"jid": jid}, bundle_nodes(bundle))
-
-
-def companion_bundle(query: Query, device: Device) -> Bundle:
-    """Take a companion's bundle, and ask it for more keys when few are left."""
-    bundle = query.core.phones.sessions.take_bundle(device)
-    ask_for_prekeys(query, device)
-    return bundle
-
-
-def ask_for_prekeys(query: Query, device: Device) -> None:
-    """Tell a companion how few one-time keys are left."""
-    left = device.prekeys_left
-    if left < LOW_WATER:
-        count = Node("count", {"value": str(left)})
-        query.core.router.push(device, notification("encrypt", SERVER_JID, [count]))
 
 
 def bundle_nodes(bundle: Bundle) -> list[Node]:
