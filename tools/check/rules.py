@@ -22,7 +22,7 @@ _GENERATED = re.compile(
 _GENERATED_PLACES = re.compile(
     r"(^|/)(_generated|node_modules|dist|enginepb|__pycache__)/|_pb2(_grpc)?\.pyi?$|\.pb\.go$"
 )
-_UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|HA" + r"CK|XX" + r"X)\b")
+_UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|HA" + r"CK)\b")
 _REGISTRY_ADDRESS = re.compile(r'"resolved":\s*"https?://')
 
 
