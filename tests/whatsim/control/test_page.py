@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import AsyncIterator
+from urllib.parse import quote
 
 import pytest
 import segno
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
+from tests.whatsim.companion import Companion
 from tests.whatsim.control.helpers import picture
 from whatsim.control import ControlServer
 from whatsim.model import TextContent
@@ -146,6 +148,37 @@ async def test_a_link_from_the_product_fills_the_dialog_in(page: Page, network: 
     assert page.url == f"{server.url}/"
     await page.get_by_role("button", name="Link device").click()
     await expect(page.get_by_role("alert")).to_be_visible()
+
+
+async def test_a_client_is_linked_written_to_and_unlinked(page: Page, network: Network, server: ControlServer) -> None:
+    shop, customer = await network.create_phone(name="Shop"), await network.create_phone(name="Budi")
+    client = Companion.of(network)
+    await client.connect()
+    await page.goto(f"{server.url}/#link={quote(await client.qr(), safe='')}")
+    await page.get_by_label("Phone that links it").select_option(shop.number)
+    await page.get_by_role("button", name="Link device").click()
+    await client.confirm_pairing()
+    await client.node("stream:error", code="515")
+    await client.close()
+    await client.login()
+    devices = page.get_by_role("region", name="Linked devices")
+    await expect(devices.get_by_text("connected", exact=True)).to_be_visible()
+
+    await page.locator("#phone-list").get_by_text("Budi").click()
+    await page.get_by_role("button", name="Start a chat").first.click()
+    await page.get_by_label("Number", exact=True).fill(shop.number)
+    await page.get_by_role("button", name="Open chat").click()
+    await page.get_by_label("Message", exact=True).fill("Anybody there?")
+    await page.get_by_label("Message", exact=True).press("Enter")
+    await client.text("Anybody there?")
+    await client.send_text(f"{customer.number}@s.whatsapp.net", "Yes, good morning.", "3EB0ANSWER")
+    await expect(page.get_by_role("log").get_by_text("Yes, good morning.")).to_be_visible()
+
+    await page.locator("#phone-list").get_by_text("Shop").click()
+    await devices.get_by_role("button", name="Unlink").click()
+    await expect(devices.get_by_text("None.")).to_be_visible()
+    await client.ended()
+    await client.close()
 
 
 async def test_a_picture_of_a_qr_code_is_read(page: Page, network: Network) -> None:

@@ -4,7 +4,7 @@ import { post } from "./api.js";
 import { h, icon, openDialog, toast } from "./dom.js";
 import { phoneNumber } from "./format.js";
 import { canReadScreen, readQr, readScreen } from "./qr-picture.js";
-import { changed, current, putPhone, select, state } from "./store.js";
+import { changed, current, onChange, putPhone, select, state } from "./store.js";
 import { showTab } from "./tabs.js";
 
 const NEW = "new";
@@ -12,7 +12,7 @@ const NEW = "new";
 /** Open the dialog, with a QR text filled in when the product's page sent one along. */
 export function openLink(prefill = "") {
   const phone = choosePhone();
-  const qr = h("textarea", { rows: "3", spellcheck: "false", autocomplete: "off", placeholder: "2@…", value: prefill });
+  const qr = h("textarea", { rows: "3", spellcheck: "false", autocomplete: "off", placeholder: "https://wa.me/…#2@…", value: prefill });
   const note = h("p", { class: "quiet", role: "status" }, "Scan the QR code where it is shown, or drop or paste a picture of it.");
   const file = h("input", { type: "file", accept: "image/*", hidden: true });
   const choose = h("button", { class: "button small", type: "button", onclick: () => file.click() }, icon("picture"), "Choose a picture");
@@ -59,7 +59,8 @@ export function openLink(prefill = "") {
         const made = await post("/phones", {});
         putPhone(made);
         number = made.number;
-        phone.prepend(h("option", { value: number }, phoneNumber(number)));
+        // A second try after a refused code must not make a second phone.
+        phone.append(h("option", { value: number }, phoneNumber(number)));
         phone.value = number;
       }
       const device = await post(`/phones/${number}/link`, body);
@@ -81,11 +82,19 @@ export function openLink(prefill = "") {
 /** Offer the chosen phone first, or a new one when the chosen phone has a linked device already. */
 function choosePhone() {
   const chosen = current();
-  const options = [...state.phones.values()].map((phone) =>
-    h("option", { value: phone.number }, `${phone.name || "Unnamed"}, ${phoneNumber(phone.number)}`),
-  );
-  const choice = h("select", {}, h("option", { value: NEW }, "A new phone"), options);
-  choice.value = chosen !== null && chosen.devices.length === 0 ? chosen.number : NEW;
+  const choice = h("select", {});
+  const offer = (value) => {
+    const options = [...state.phones.values()].map((phone) =>
+      h("option", { value: phone.number }, `${phone.name || "Unnamed"}, ${phoneNumber(phone.number)}`),
+    );
+    choice.replaceChildren(h("option", { value: NEW }, "A new phone"), ...options);
+    choice.value = value;
+  };
+  offer(chosen !== null && chosen.devices.length === 0 ? chosen.number : NEW);
+  const forget = onChange((topics) => {
+    if (!choice.isConnected) forget();
+    else if (topics.has("phones") && choice.options.length !== state.phones.size + 1) offer(choice.value);
+  });
   return choice;
 }
 
@@ -103,7 +112,7 @@ function wanted(qr, code) {
 /** A page elsewhere may lead here with #link=<QR text>; the text leaves the address bar at once. */
 export function linkFromAddress() {
   const given = new URLSearchParams(location.hash.slice(1)).get("link");
-  if (given === null) return;
+  if (given === null || !state.live) return;
   history.replaceState(null, "", location.pathname);
   // QR texts hold base64, in which an unescaped plus sign would have become a space.
   openLink(given.replaceAll(" ", "+"));

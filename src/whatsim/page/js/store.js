@@ -27,9 +27,10 @@ const pending = new Set();
 const pushedPhones = new Map();
 let timer = null;
 
-/** Call `listener(topics)` soon after something changed; topics are "phones", "messages", "typing", "view", "faults". */
+/** Call `listener(topics)` soon after something changed; topics are "phones", "messages", "typing", "view", "faults". Returns what ends it. */
 export function onChange(listener) {
   listeners.add(listener);
+  return () => listeners.delete(listener);
 }
 
 export function changed(topic) {
