@@ -24,6 +24,9 @@ export default defineConfig({
       icon: { clientBundle: { scan: true, sizeLimitKb: 512 } },
       ui: {
         colors: { primary: 'emerald', neutral: 'zinc' },
+        // The frame fills the window by itself, below the banners; its parts must not ask for the window's height.
+        dashboardSidebar: { slots: { root: 'min-h-0' } },
+        dashboardPanel: { slots: { root: 'min-h-0' } },
         dashboardNavbar: { slots: { root: 'h-14', title: 'text-[15px]' } },
         button: { slots: { base: 'cursor-pointer' } }
       },
