@@ -16,6 +16,12 @@ def private_directory(path: Path) -> Path:
     return path
 
 
+def private_file(path: Path) -> None:
+    """Create `path` with mode 0600 unless it exists."""
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
 def write_private(path: Path, content: bytes) -> None:
     """Write `content` with mode 0600, atomically and durably (file and directory are fsynced)."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

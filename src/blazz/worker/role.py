@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import structlog
 
 from blazz.events import retention
-from blazz.gateway import idempotency
 from blazz.identity import service as identity
 from blazz.kit.db import Database
+from blazz.kit.http import idempotency
 from blazz.kit.settings import Settings
 
 _log = structlog.get_logger(__name__)

@@ -193,7 +193,7 @@ class Writer:
                     for callback in unit.callbacks:
                         try:
                             callback()
-                        except Exception:  # the unit is durable and the next one must hear of its own result
+                        except Exception:  # noqa: BLE001 - the unit is durable and the next one must hear of its own result
                             _log.exception("a callback after a commit failed")
                 if not unit.future.done():
                     if unit.error is not None:

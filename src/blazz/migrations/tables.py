@@ -1,0 +1,25 @@
+"""Imports every table, so that the metadata is whole."""
+
+from blazz.accounts import tables as accounts
+from blazz.cluster import tables as cluster
+from blazz.contacts import tables as contacts
+from blazz.events import tables as events
+from blazz.identity import tables as identity
+from blazz.kit.db import installation
+from blazz.kit.http import idempotency
+from blazz.media import tables as media
+from blazz.messaging import tables as messaging
+from blazz.workspaces import tables as workspaces
+
+__all__ = [
+    "accounts",
+    "cluster",
+    "contacts",
+    "events",
+    "idempotency",
+    "identity",
+    "installation",
+    "media",
+    "messaging",
+    "workspaces",
+]
