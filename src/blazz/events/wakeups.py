@@ -24,6 +24,7 @@ class Wakeups:
     def __init__(self) -> None:
         self._listeners: dict[Topic, set[asyncio.Event]] = defaultdict(set)
         self._taps: list[Callable[[Topic], None]] = []
+        self._observers: list[Callable[[Topic], None]] = []
 
     @classmethod
     def shared(cls) -> Wakeups:
@@ -51,10 +52,20 @@ class Wakeups:
         self._taps.append(forward)
         return lambda: self._taps.remove(forward)
 
+    def observe(self, observer: Callable[[Topic], None]) -> Callable[[], None]:
+        """Call `observer` for each topic, wherever its news comes from; returns the function that ends it.
+
+        For one listener of very many topics (an instance's outbox). It must not block.
+        """
+        self._observers.append(observer)
+        return lambda: self._observers.remove(observer)
+
     def notify(self, topic: Topic, *, forward: bool = True) -> None:
         """Wake the listeners of `topic` now; `forward=False` for hints that came from another process."""
         for event in self._listeners.get(topic, ()):
             event.set()
+        for observer in self._observers:
+            observer(topic)
         if forward:
             for tap in self._taps:
                 tap(topic)
