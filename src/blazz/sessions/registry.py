@@ -26,8 +26,10 @@ class Session:
     wanted: bool = True
     started: bool = False
     connected: bool = False
-    claims: bool = False
-    """Whether the present status is one that must be renewed."""
+    status: str | None = None
+    """The last status that was posted for the database."""
+    identity: tuple[str, ...] = ()
+    """Who the session speaks for, as last stored."""
     use_qr: bool = True
     qr: QrView | None = None
     retry: asyncio.TimerHandle | None = None
