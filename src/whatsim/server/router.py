@@ -51,15 +51,16 @@ class Router:
     def push(self, device: Device, node: Node) -> None:
         """Deliver a stanza that the device must confirm: kept, and sent as soon as it is durable."""
         stanza = self._core.world.enqueue(device, queue_key(node), encode(node))
-        self._core.store.on_commit(partial(self._deliver, device, stanza, node.tag == "message"))
+        is_visible = node.tag == "message" and node.attrs.get("category") != "peer"
+        self._core.store.on_commit(partial(self._deliver, device, stanza, is_visible))
 
-    def _deliver(self, device: Device, stanza: QueuedStanza, is_message: bool) -> None:
+    def _deliver(self, device: Device, stanza: QueuedStanza, is_visible: bool) -> None:
         stanza.ready = True
         connection = device.connection
         if connection is None or not connection.active or device.queue.get(stanza.key) is not stanza:
             return
         connection.send_encoded(stanza.data)
-        if is_message and self._core.faults.hit("duplicate", device) is not None:
+        if is_visible and self._core.faults.hit("duplicate", device) is not None:
             self._core.counters.duplicates += 1
             connection.send_encoded(stanza.data)
 

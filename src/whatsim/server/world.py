@@ -315,7 +315,8 @@ class World:
         old = queue.pop(key, None)
         if old is not None:
             self.store.delete("queue", old.seq)
-        stanza = queue[key] = QueuedStanza(self._next_seq, key, data)
+        skip_acks = old.skip_acks if old is not None else 0
+        stanza = queue[key] = QueuedStanza(self._next_seq, key, data, skip_acks=skip_acks)
         self._next_seq += 1
         # Phones' own queues carry the negative id, so that both kinds of owners fit one column.
         owner_id = owner.id if isinstance(owner, Device) else -owner.id
