@@ -29,12 +29,11 @@ _RETRY_REPLACED_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class ReportHooks:
-    """What follows from reports elsewhere. `connected` and `disconnected` are called at once, the others after a commit."""
+    """What follows from reports elsewhere. `connected` is called at once, the others after a commit."""
 
     connected: Callable[[Session], None]
-    disconnected: Callable[[Session], None]
     lost_number: Callable[[uuid.UUID], None]
-    restart: Callable[[Session], None]
+    restart: Callable[[Session], object]
     answer: Callable[[Iterable[int]], None]
 
 
@@ -111,7 +110,6 @@ class Reports:
             self._hooks.connected(session)
         elif down and session.connected:
             session.connected = False
-            self._hooks.disconnected(session)
         if verdict is None or (state.state == pb.SESSION_STATE_STOPPED and not session.started):
             self._hooks.answer((tag,))
             return

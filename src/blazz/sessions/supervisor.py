@@ -1,0 +1,272 @@
+"""The heart of an instance: owns the engine host and the sessions, starts what is wanted, tells everyone what happened."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from blazz.accounts import service as accounts
+from blazz.cluster import service as cluster
+from blazz.engine_client import EngineClient, EngineError, EngineGone, EngineOptions, NotConnected, StaleEpoch
+from blazz.engine_client.stream import EventStream
+from blazz.kit.db import Database, Platform
+from blazz.kit.errors import unavailable
+from blazz.kit.settings import Settings
+from blazz.sessions.claims import renew_claims
+from blazz.sessions.engine_keeper import EngineKeeper, KeeperHooks
+from blazz.sessions.ephemeral import publish
+from blazz.sessions.inbound import is_stored
+from blazz.sessions.ingest import Delivery, Ingest
+from blazz.sessions.lease import Lease
+from blazz.sessions.quarantine import Quarantine
+from blazz.sessions.registry import Registry, Session, store_path
+from blazz.sessions.reports import ReportHooks, Reports
+from blazz.sessions.statuses import Change, StatusBoard
+from blazz.sessions.tasks import TaskSet
+from blazz.sessions.transitions import Verdict
+
+_log = structlog.get_logger(__name__)
+_STARTS = 32  # sessions being started at once; logins on the real network are paced by the engine host
+_LOCK_MARGIN_S = 4.0
+_AVAILABLE_TRIES_S = (0.5, 2.0, 5.0, 15.0)  # the push name arrives some time after the first login
+
+
+class Supervisor:
+    """Everything of an instance that concerns its sessions' life. `start` and `stop` are called once each."""
+
+    def __init__(
+        self, database: Database, settings: Settings, registration: cluster.Registration, options: EngineOptions
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._registration = registration
+        self.registry = Registry()
+        self.board = StatusBoard(database)
+        self.connected_hooks: list[Callable[[Session], None]] = []
+        self.ingest: Ingest | None = None
+        self._tasks = TaskSet()
+        self._stream: EventStream | None = None
+        self._starts = asyncio.Semaphore(_STARTS)
+        self._quarantine = Quarantine()
+        self.reports = Reports(
+            self.registry,
+            self.board,
+            settings,
+            ReportHooks(
+                connected=self._on_connected,
+                lost_number=self._on_lost_number,
+                restart=lambda session: self._tasks.start(self._retry(session), "session-retry"),
+                answer=self.answer,
+            ),
+        )
+        hooks = KeeperHooks(up=self._engine_up, stream=self._read, down=self._engine_down)
+        self.keeper = EngineKeeper(
+            options,
+            settings.data_dir / "run" / "engine.lock",
+            hooks,
+            lock_timeout_s=settings.lease_s + _LOCK_MARGIN_S,
+        )
+        self.lease = Lease(database, settings, registration, lambda: self.keeper.client, self._on_fenced)
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Load the owned sessions and start the engine host. Sessions then connect in the background."""
+        specs = await self._database.read(
+            Platform("an instance loads the sessions that it owns"), self._load_specs
+        )
+        for spec in specs:
+            self.add(spec)
+        self.board.start()
+        await self.lease.renew()
+        await self.keeper.start()
+        self._tasks.start(self.lease.run(), "lease")
+        self._tasks.start(renew_claims(self._database, self.registry, self._settings), "status-claims")
+
+    async def stop(self, timeout_s: float = 8.0) -> None:
+        """Disconnect everything and say so in the database. Idempotent."""
+        await self._tasks.stop()
+        await self.keeper.stop(timeout_s)
+        for session in self.registry:
+            session.cancel_retry()
+            if session.started or session.connected:
+                session.started = session.connected = False
+                verdict = Verdict("disconnected", "instance_restart", "Blazz was stopped.")
+                self.board.post(self.reports.set_status(session, verdict))
+        await self.board.stop(timeout_s)
+
+    def _load_specs(self, tx: object) -> list[accounts.SessionSpec]:
+        return accounts.sessions_to_run(tx, self._registration.instance_id)  # type: ignore[arg-type]
+
+    def add(self, spec: accounts.SessionSpec) -> Session:
+        """Remember an owned session."""
+        store = store_path(self._settings.sessions_dir, spec.workspace_id, spec.account_id, spec.epoch)
+        session = Session(spec.account_id, spec.workspace_id, spec.epoch, store, spec.linked)
+        self.registry.add(session)
+        return session
+
+    # -- the engine host ----------------------------------------------------------------------------------------
+
+    @property
+    def client(self) -> EngineClient:
+        """The engine host's client. Raises BlazzError `engine_unavailable` while there is none."""
+        client = self.keeper.client
+        if client is None:
+            raise unavailable("engine_unavailable", "The engine host is starting. Try again in a moment.")
+        return client
+
+    def answer(self, stored: Iterable[int] = (), refused: Iterable[int] = ()) -> None:
+        """Answer deliveries on the present stream. Without one they come again."""
+        if self._stream is not None:
+            self._stream.answer(stored, refused)
+
+    async def _engine_up(self, client: EngineClient) -> None:
+        del client
+        await self.lease.tell_engine()
+        self._tasks.start(self._start_all(), "session-starts")
+
+    async def _engine_down(self, code: int, said: list[str]) -> None:
+        self._stream = None
+        quarantined = self._quarantine.implicated(said)
+        for session in self.registry:
+            if not session.started and not session.connected:
+                continue
+            session.started = session.connected = False
+            if session.ref.session_id in quarantined:
+                session.wanted = False
+                detail = "The engine host failed twice over this number; it is kept apart until someone connects it."
+                verdict = Verdict("failed", "error", detail, final=True, stop=True)
+            else:
+                verdict = Verdict("disconnected", "error", f"The engine host ended ({code}) and is started again.")
+            self.board.post(self.reports.set_status(session, verdict))
+
+    async def _read(self, stream: EventStream) -> None:
+        self._stream = stream
+        async for batch in stream.batches():
+            for event in batch:
+                kind = event.WhichOneof("body")
+                if kind in ("state", "qr"):
+                    self.reports.handle(event)
+                    continue
+                session = self.registry.by_ref(event.session_id)
+                if session is None or self.ingest is None:
+                    if event.needs_ack:
+                        self.answer(refused=(event.tag,))
+                elif kind in ("chat_presence", "presence"):
+                    publish(session, event)
+                elif is_stored(event):
+                    await self.ingest.put(Delivery(session, event))
+                elif event.needs_ack:
+                    self.answer(stored=(event.tag,))
+
+    def _on_fenced(self) -> None:
+        """Another process runs under our name: fall silent at once."""
+        for session in self.registry:
+            session.wanted = session.started = session.connected = False
+        self._tasks.start(self.keeper.stop(0.5), "fenced")
+
+    # -- sessions -----------------------------------------------------------------------------------------------
+
+    async def _start_all(self) -> None:
+        await asyncio.gather(*(self._start_quietly(session) for session in self.registry if session.wanted))
+
+    async def _start_quietly(self, session: Session) -> None:
+        async with self._starts:
+            if session.wanted and not session.started:
+                with contextlib.suppress(EngineError):
+                    await self.begin(session, use_qr=session.use_qr)
+
+    async def begin(self, session: Session, *, use_qr: bool = True) -> None:
+        """Start a session in the engine host. Raises EngineError; what it means is in the database then."""
+        client = self.client
+        session.wanted, session.use_qr, session.started = True, use_qr, True
+        self.board.post(self.reports.set_status(session, Verdict("connecting")))
+        try:
+            reply = await client.start_session(
+                session.ref,
+                session.store,
+                use_qr=use_qr,
+                expect_linked=session.linked,
+                # the lock of the engine host is ours: whoever used the stores of this data directory is gone
+                previous_owner_gone=True,
+            )
+        except (EngineGone, NotConnected):
+            session.started = False
+            raise
+        except StaleEpoch:
+            _log.warning("session belongs to a newer owner", account=str(session.account_id))
+            self.registry.remove(session.account_id)
+            raise
+        except EngineError as error:
+            session.started = False
+            self.board.post(self.reports.set_status(session, self._start_failed(error)))
+            raise
+        session.linked = reply.linked
+
+    @staticmethod
+    def _start_failed(error: EngineError) -> Verdict:
+        if error.word == "store_missing":
+            detail = "The stored pairing is gone; link the number again."
+            return Verdict("logged_out", "error", detail, final=True, stop=True)
+        return Verdict("failed", "error", f"The session cannot start: {error}"[:255], final=True)
+
+    async def end(self, session: Session, verdict: Verdict | None) -> None:
+        """Stop a session in the engine host, as far as it runs, and store `verdict`."""
+        session.cancel_retry()
+        session.wanted = session.started = session.connected = False
+        client = self.keeper.client
+        if client is not None:
+            with contextlib.suppress(EngineError):
+                await client.stop_session(session.ref)
+        if verdict is not None:
+            await self.board.write(self.reports.set_status(session, verdict))
+
+    async def _retry(self, session: Session) -> None:
+        """The one retry after `replaced`, if the session is still ours and wanted."""
+        current = await self._database.read(
+            Platform("an owner checks its epoch after `replaced`"), cluster.assignment, session.account_id
+        )
+        ours = current is not None and current.epoch == session.epoch and current.wanted == "running"
+        if ours and session.wanted and not session.started:
+            with contextlib.suppress(EngineError):
+                await self.begin(session)
+
+    def _on_connected(self, session: Session) -> None:
+        for hook in self.connected_hooks:
+            hook(session)
+        self._tasks.start(self._be_available(session), "session-available")
+
+    async def _be_available(self, session: Session) -> None:
+        """Ask for the typing of customers; WhatsApp shows it only to those who are available."""
+        for pause in _AVAILABLE_TRIES_S:
+            client = self.keeper.client
+            if client is None or not session.connected:
+                return
+            try:
+                await client.presence(session.ref, available=True)
+            except EngineError:
+                await asyncio.sleep(pause)
+            else:
+                return
+
+    def _on_lost_number(self, account_id: uuid.UUID) -> None:
+        session = self.registry.get(account_id)
+        if session is not None:
+            self._tasks.start(self._drop_loser(session), "session-lost-number")
+
+    async def _drop_loser(self, session: Session) -> None:
+        """A newer account has the number: remove this one's pairing, which nobody would see any more."""
+        session.status = "failed"
+        client = self.keeper.client
+        if client is not None and session.started:
+            with contextlib.suppress(EngineError):
+                await client.log_out(session.ref)
+        await self.end(session, None)
+        session.linked, session.identity = False, ()
+        self.board.post(
+            Change(session, lambda tx: cluster.want_stopped(tx, session.workspace_id, session.account_id))
+        )
