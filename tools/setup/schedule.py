@@ -59,6 +59,7 @@ class Schedule:
         self._workers = workers
         self._started = time.monotonic()
         self._lock = threading.Lock()
+        self._output = threading.Lock()
         self._active: dict[str, float] = {}
         self._ran: list[str] = []
 
@@ -137,4 +138,5 @@ class Schedule:
             self._line(f"        still running: {running}")
 
     def _line(self, text: str) -> None:
-        self._report(f"{time.monotonic() - self._started:6.1f} s  {text}")
+        with self._output:
+            self._report(f"{time.monotonic() - self._started:6.1f} s  {text}")

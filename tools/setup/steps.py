@@ -229,15 +229,14 @@ class Plan:
         only_theirs = "{{if and .Module (not .Error)}}{{if not .Module.Main}}{{.ImportPath}}{{end}}{{end}}"
         packages = self._go("list", "-e", "-deps", "-f", only_theirs, "./cmd/...").split()
         if packages:
-            self._go("build", "-trimpath", "-buildvcs=false", *packages)
+            self._go("build", *packages)
 
     def _install_go_tools(self, packages: Iterable[str]) -> None:
         paths.TOOL_BIN.mkdir(parents=True, exist_ok=True)
-        flags = ["-trimpath", "-buildvcs=false", "-ldflags=-s -w"]
-        self._go("build", *flags, "-o", f"{paths.TOOL_BIN}/", *packages)
+        self._go("build", "-ldflags=-s -w", "-o", f"{paths.TOOL_BIN}/", *packages)
 
     def _build_engine(self) -> None:
-        flags = ["-trimpath", "-buildvcs=false", "-ldflags", f"-s -w -X main.version={product_version()}"]
+        flags = ["-ldflags", f"-s -w -X main.version={product_version()}"]
         # A running engine keeps its file: the new one is renamed over it, never written into it.
         new = paths.ENGINE_BINARY.with_suffix(".new")
         self._go("build", *flags, "-o", new, "./cmd/blazz-engine")
