@@ -10,7 +10,7 @@ from blazz.cluster.commands import SessionCommands
 from blazz.engine_client import EngineOptions, NetworkSettings
 from blazz.engine_client.binary import find_engine_binary
 from blazz.kit.crypto import SecretBox
-from blazz.kit.db import Database, Platform
+from blazz.kit.db import Database, Platform, Tx
 from blazz.kit.errors import BlazzError
 from blazz.kit.files import private_directory
 from blazz.kit.settings import Settings
@@ -25,7 +25,6 @@ from blazz.sessions.supervisor import Supervisor
 from blazz.sessions.uploads import Uploads
 
 _SENDS_S = 5.0  # sends under way may finish when the instance stops
-_START_GRACE_S = 15.0
 
 
 class Instance:
@@ -118,9 +117,9 @@ class Instance:
         self._parts.push_async_callback(self.outbox.stop, _SENDS_S)
         await supervisor.start()
 
-    def _register(self, tx: object) -> cluster.Registration:
+    def _register(self, tx: Tx) -> cluster.Registration:
         return cluster.register(
-            tx,  # type: ignore[arg-type]
+            tx,
             self._settings.instance_id,
             capacity=self._settings.instance_capacity,
             version=__version__,

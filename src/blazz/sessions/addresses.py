@@ -33,7 +33,7 @@ def lid_of(*addresses: str) -> str | None:
 
 
 def canonical(*addresses: str) -> str:
-    """Return the identity of a person: the LID address where one is known, else the first device-less address, or ""."""
+    """Return a person's identity: the LID address where one is known, else the first device-less address, or ""."""
     lid = lid_of(*addresses)
     if lid is not None:
         return f"{lid}@lid"

@@ -31,7 +31,7 @@ async def renew_claims(database: Database, registry: Registry, settings: Setting
                 await database.write(
                     Workspaces.of(session.workspace_id for session in group),
                     accounts.renew_claims,
-                    {session.workspace_id for session in group},
+                    list({session.workspace_id for session in group}),
                     [session.account_id for session in group],
                     utc_now() + life,
                 )

@@ -85,9 +85,7 @@ class InProcessCommands:
         if session is None or client is None or not session.connected:
             return
         try:
-            await client.chat_presence(
-                session.ref, address, composing=state != "paused", audio=state == "recording"
-            )
+            await client.chat_presence(session.ref, address, composing=state != "paused", audio=state == "recording")
         except EngineError:
             return
 
@@ -188,4 +186,3 @@ def _public(error: EngineError) -> BlazzError:
 def _on_whatsapp(phone: str, entry: object) -> OnWhatsApp:
     jid, lid = getattr(entry, "jid", "") or None, getattr(entry, "lid", "") or None
     return OnWhatsApp(phone, bool(getattr(entry, "registered", False)), jid, lid)
-

@@ -101,7 +101,7 @@ class EngineKeeper:
                     break
                 except BlazzError as error:
                     failures += 1
-                    _log.error("engine host did not start", error=str(error))  # noqa: TRY400 - said in the error
+                    _log.error("engine host did not start", error=str(error))
             self.restarts += 1
 
     async def _live(self, process: EngineProcess) -> int:

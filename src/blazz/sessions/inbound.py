@@ -7,7 +7,7 @@ from typing import Literal
 
 from blazz._generated.engine import engine_pb2 as pb
 from blazz.kit.time import from_unix_ms, utc_now
-from blazz.messaging.inbound import InboundMessage, InboundReceipt
+from blazz.messaging.model import InboundMessage, InboundReceipt
 from blazz.sessions.addresses import bare, canonical, lid_of, phone_of
 from blazz.sessions.registry import Session
 

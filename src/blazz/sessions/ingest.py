@@ -10,7 +10,6 @@ import contextlib
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 import structlog
@@ -21,6 +20,7 @@ from blazz.kit import failpoints
 from blazz.kit.db import Database, Tx, Workspaces
 from blazz.kit.errors import BlazzError
 from blazz.messaging import inbound as messaging
+from blazz.messaging.model import InboundMessage, InboundReceipt, PreparedMessage
 from blazz.sessions.inbound import identity_of, message_of, receipt_of, undecryptable_of
 from blazz.sessions.registry import Session
 
@@ -100,7 +100,7 @@ class Ingest:
                 self._room.set()
                 try:
                     await self._take(group)
-                except Exception:
+                except Exception:  # noqa: BLE001 - one bad group must not end the receiving
                     _log.exception("ingest failed", events=len(group))
                     self._refuse(group)
 
@@ -108,7 +108,7 @@ class Ingest:
         try:
             failpoints.reach("ingest.before_store")
             stale = await self._store(group)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - any content may fail in any way
             if is_infrastructure(error):
                 _log.warning("deliveries not stored", events=len(group), error=str(error))
                 self._refuse(group)
@@ -122,7 +122,7 @@ class Ingest:
         for delivery in group:
             try:
                 stale = await self._store([delivery])
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - any content may fail in any way
                 if is_infrastructure(error):
                     self._refuse([delivery])
                 else:
@@ -146,18 +146,18 @@ class Ingest:
         self.counters.unprocessable += 1
         if delivery.event.HasField("message"):
             try:
-                await self._write([delivery], [message_of(delivery.session, delivery.event.message)])
-            except Exception as again:
+                await self._store([delivery], as_it_is=True)
+            except Exception as again:  # noqa: BLE001 - any content may fail in any way
                 if is_infrastructure(again):
                     self._refuse([delivery])
                     return
                 _log.exception("an unprocessable event is dropped", account=account)
         self._settle([delivery], set())
 
-    async def _store(self, group: Sequence[Delivery]) -> set[UUID]:
+    async def _store(self, group: Sequence[Delivery], *, as_it_is: bool = False) -> set[UUID]:
         """Store a group in one unit of work; returns the accounts that we no longer own."""
-        messages: list[Any] = []
-        receipts: list[Any] = []
+        messages: list[InboundMessage] = []
+        receipts: list[InboundReceipt] = []
         for delivery in group:
             event = delivery.event
             if event.HasField("message"):
@@ -166,7 +166,7 @@ class Ingest:
                 messages.append(undecryptable_of(delivery.session, event.undecryptable))
             else:
                 receipts.append(receipt_of(delivery.session, event.receipt))
-        prepared = messaging.prepare(messages)
+        prepared = [messaging.unprocessable(m) for m in messages] if as_it_is else messaging.prepare(messages)
         pairs = [(delivery.session.account_id, delivery.event.epoch) for delivery in group]
         scope = Workspaces.of(delivery.session.workspace_id for delivery in group)
         self.counters.units += 1
@@ -176,7 +176,11 @@ class Ingest:
         return stale
 
     def _unit(
-        self, tx: Tx, pairs: Sequence[tuple[UUID, int]], messages: Sequence[Any], receipts: Sequence[Any]
+        self,
+        tx: Tx,
+        pairs: Sequence[tuple[UUID, int]],
+        messages: Sequence[PreparedMessage],
+        receipts: Sequence[InboundReceipt],
     ) -> tuple[set[UUID], bool]:
         stale = ownership.check(tx, pairs)
         if stale:
@@ -186,10 +190,6 @@ class Ingest:
         if receipts:
             messaging.store_receipts(tx, receipts)
         return stale, media
-
-    async def _write(self, group: Sequence[Delivery], messages: Sequence[messaging.InboundMessage]) -> None:
-        scope = Workspaces.of(delivery.session.workspace_id for delivery in group)
-        await self._database.write(scope, messaging.store_unprocessable, messages)
 
     def _settle(self, group: Sequence[Delivery], stale: set[UUID]) -> None:
         failpoints.reach("ingest.stored_before_ack")

@@ -115,7 +115,7 @@ class Outbox:
                 _log.warning("outbox not claimed", error=str(error))
                 await asyncio.sleep(_AGAIN_S)
                 self._wake.set()
-            except Exception:
+            except Exception:  # noqa: BLE001 - a defect in one pass must not end the sending
                 _log.exception("outbox")
                 await asyncio.sleep(_AGAIN_S)
                 self._wake.set()

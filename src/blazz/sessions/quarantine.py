@@ -1,4 +1,4 @@
-"""Which sessions were being served when the engine host died; one that is implicated twice in ten minutes is kept apart."""
+"""Which sessions the engine host died over; one that is implicated twice in ten minutes is kept apart."""
 
 from __future__ import annotations
 

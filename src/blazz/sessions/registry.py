@@ -1,4 +1,4 @@
-"""The sessions of this instance, as far as the process remembers them. A session costs no task and no timer while idle."""
+"""The sessions of this instance in memory. A session costs no task and no timer while idle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the engine host reports of a session (states, QR codes), carried into memory at once and into the database in order."""
+"""What the engine host reports of a session (states, QR codes): into memory at once, into the database in order."""
 
 from __future__ import annotations
 
@@ -94,9 +94,7 @@ class Reports:
 
         def apply(tx: Tx) -> None:
             store_status(tx)
-            events.append(
-                tx, "session.qr", data, workspace_id=session.workspace_id, account_id=session.account_id
-            )
+            events.append(tx, "session.qr", data, workspace_id=session.workspace_id, account_id=session.account_id)
 
         change.apply = apply
         self._board.post(change)

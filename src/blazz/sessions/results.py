@@ -52,7 +52,7 @@ class Results:
         if self._waiting:
             try:
                 await self._store(self._waiting)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - said in the log, and made good after the restart
                 # the rows stay `sending`: after the restart the same ids are sent again
                 _log.warning("outcomes not stored", count=len(self._waiting), error=str(error))
 
@@ -72,7 +72,7 @@ class Results:
                 group = self._waiting[:_GROUP]
                 try:
                     await asyncio.shield(self._store(group))
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - an outcome is kept until it is stored
                     _log.warning("outcomes not stored, trying again", count=len(group), error=str(error))
                     await asyncio.sleep(_RETRY_S)
                     continue

@@ -105,7 +105,7 @@ class StatusBoard:
                 await self._one_by_one(group)
             else:
                 raise
-        except Exception:
+        except Exception:  # noqa: BLE001 - told apart one by one
             await self._one_by_one(group)
 
     async def _one_by_one(self, group: Sequence[Change]) -> None:

@@ -1,4 +1,4 @@
-"""The heart of an instance: owns the engine host and the sessions, starts what is wanted, tells everyone what happened."""
+"""The heart of an instance: owns the engine host and the sessions, starts what is wanted, says what happened."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from blazz.accounts import service as accounts
 from blazz.cluster import service as cluster
 from blazz.engine_client import EngineClient, EngineError, EngineGone, EngineOptions, NotConnected, StaleEpoch
 from blazz.engine_client.stream import EventStream
-from blazz.kit.db import Database, Platform
+from blazz.kit.db import Database, Platform, Tx
 from blazz.kit.errors import unavailable
 from blazz.kit.settings import Settings
 from blazz.sessions.claims import renew_claims
@@ -76,9 +76,7 @@ class Supervisor:
 
     async def start(self) -> None:
         """Load the owned sessions and start the engine host. Sessions then connect in the background."""
-        specs = await self._database.read(
-            Platform("an instance loads the sessions that it owns"), self._load_specs
-        )
+        specs = await self._database.read(Platform("an instance loads the sessions that it owns"), self._load_specs)
         for spec in specs:
             self.add(spec)
         self.board.start()
@@ -99,8 +97,8 @@ class Supervisor:
                 self.board.post(self.reports.set_status(session, verdict))
         await self.board.stop(timeout_s)
 
-    def _load_specs(self, tx: object) -> list[accounts.SessionSpec]:
-        return accounts.sessions_to_run(tx, self._registration.instance_id)  # type: ignore[arg-type]
+    def _load_specs(self, tx: Tx) -> list[accounts.SessionSpec]:
+        return accounts.sessions_to_run(tx, self._registration.instance_id)
 
     def add(self, spec: accounts.SessionSpec) -> Session:
         """Remember an owned session."""
@@ -267,6 +265,4 @@ class Supervisor:
                 await client.log_out(session.ref)
         await self.end(session, None)
         session.linked, session.identity = False, ()
-        self.board.post(
-            Change(session, lambda tx: cluster.want_stopped(tx, session.workspace_id, session.account_id))
-        )
+        self.board.post(Change(session, lambda tx: cluster.want_stopped(tx, session.workspace_id, session.account_id)))
