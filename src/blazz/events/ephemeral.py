@@ -29,6 +29,7 @@ class Ephemerals:
 
     def __init__(self) -> None:
         self._listeners: dict[uuid.UUID, set[Listener]] = defaultdict(set)
+        self._taps: list[Listener] = []
 
     @classmethod
     def shared(cls) -> Ephemerals:
@@ -50,7 +51,15 @@ class Ephemerals:
 
         return end
 
-    def publish(self, event: EphemeralEvent) -> None:
-        """Hand `event` to everybody who listens now."""
+    def tap(self, forward: Listener) -> Callable[[], None]:
+        """Call `forward` for each event published by this process; returns the function that ends it."""
+        self._taps.append(forward)
+        return lambda: self._taps.remove(forward)
+
+    def publish(self, event: EphemeralEvent, *, forward: bool = True) -> None:
+        """Hand `event` to everybody who listens now; `forward=False` for one that came from another process."""
+        if forward:
+            for tap in self._taps:
+                tap(event)
         for listener in tuple(self._listeners.get(event.workspace_id, ())):
             listener(event)

@@ -1,7 +1,7 @@
 """Wake-ups: a hint, after a commit, that a topic has news. Never the truth: a reader that misses one polls.
 
 Topics are workspace ids (event log) or names such as `outbox`. Inside a process this object is enough; a bridge
-(see `blazz.kit.bus`) carries the hints between processes.
+(`blazz.realtime.valkey`) carries the hints between processes.
 """
 
 from __future__ import annotations
