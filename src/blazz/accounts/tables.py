@@ -15,11 +15,10 @@ accounts = scoped_table(
     Column("lid", Key(64), nullable=True),
     Column("push_name", String(128), nullable=True),
     Column("business_name", String(128), nullable=True),
+    Column("platform", Key(32), nullable=True),  # of the phone, as it tells
     Column("status", Key(24), nullable=False),
     Column("status_since", UtcDateTime(), nullable=False),
-    Column(
-        "status_expires_at", UtcDateTime(), nullable=True
-    ),  # a claim: past this the status is unknown
+    Column("status_expires_at", UtcDateTime(), nullable=True),  # a claim: past this the status is unknown
     Column("status_detail", String(255), nullable=True),
     Column("is_primary", Boolean(), nullable=False),
     Column("disconnect_reason", Key(32), nullable=True),
@@ -28,9 +27,7 @@ accounts = scoped_table(
     Column("connected_at", UtcDateTime(), nullable=True),
     Column("linked_at", UtcDateTime(), nullable=True),
     Column("last_activity_at", UtcDateTime(), nullable=True),
-    Column(
-        "qr_starts", JsonDoc(), nullable=False
-    ),  # times of QR starts without a link, last hour
+    Column("qr_starts", JsonDoc(), nullable=False),  # times of QR starts without a link, last hour
     Column("session_storage_path", String(512), nullable=True),
     Column("session_file_size_bytes", BigInteger(), nullable=True),
     Column("session_storage_verified_at", UtcDateTime(), nullable=True),

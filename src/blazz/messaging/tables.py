@@ -22,12 +22,8 @@ chats = scoped_table(
     Column("account_id", Uuid(), nullable=False),
     Column("kind", Key(16), nullable=False),  # direct | group
     Column("contact_id", Uuid(), nullable=True),  # direct chats
-    Column(
-        "address", Key(64), nullable=False
-    ),  # WhatsApp address to send to: ...@lid, ...@s.whatsapp.net, ...@g.us
-    Column(
-        "last_message_id", Uuid(), nullable=True
-    ),  # no foreign key: written before its message
+    Column("address", Key(64), nullable=False),  # WhatsApp address to send to: ...@lid, ...@s.whatsapp.net, ...@g.us
+    Column("last_message_id", Uuid(), nullable=True),  # no foreign key: written before its message
     Column("last_message_at", UtcDateTime(), nullable=True),
     Column("last_preview", String(200), nullable=True),
     Column("last_kind", Key(24), nullable=True),
@@ -45,9 +41,7 @@ messages = scoped_table(
     "messages",
     Column("account_id", Uuid(), nullable=False),
     Column("chat_id", Uuid(), nullable=False),
-    Column(
-        "position", BigInteger(), nullable=False
-    ),  # of the event that announced it: the order of the chat
+    Column("position", BigInteger(), nullable=False),  # of the event that announced it: the order of the chat
     # The identity of a message on WhatsApp. The author is the device-less canonical address, empty when from us.
     Column("wa_message_id", Key(128), nullable=False),
     Column("from_me", Boolean(), nullable=False),
@@ -57,25 +51,17 @@ messages = scoped_table(
     Column("content", JsonDoc(), nullable=False),  # what the kind needs beyond the body
     Column("media_id", Uuid(), nullable=True),
     Column("quoted_wa_message_id", Key(128), nullable=True),
-    Column(
-        "state", Key(16), nullable=False
-    ),  # received | pending | sent | delivered | read | played | failed
+    Column("state", Key(16), nullable=False),  # received | pending | sent | delivered | read | played | failed
     Column("state_at", UtcDateTime(), nullable=False),
     Column("error_code", Key(64), nullable=True),
     Column("error_detail", String(255), nullable=True),
     Column("source", Key(16), nullable=False),  # customer | api | inbox | phone
     Column("sent_by", Uuid(), nullable=True),  # user
-    Column(
-        "timestamp", UtcDateTime(), nullable=False
-    ),  # WhatsApp's, or ours when we made it
+    Column("timestamp", UtcDateTime(), nullable=False),  # WhatsApp's, or ours when we made it
     Column("created_at", UtcDateTime(), nullable=False),
     Column("flags", JsonDoc(), nullable=True),  # offline, unprocessable, ...
-    Column(
-        "raw", LargeBinary(), nullable=True
-    ),  # serialised original of an unknown or unprocessable kind
-    UniqueConstraint(
-        "account_id", "wa_message_id", "from_me", "author", name="uq_messages_identity"
-    ),
+    Column("raw", LargeBinary(), nullable=True),  # serialised original of an unknown or unprocessable kind
+    UniqueConstraint("account_id", "wa_message_id", "from_me", "author", name="uq_messages_identity"),
     same_workspace("account_id", "accounts"),
     same_workspace("chat_id", "chats"),
     same_workspace("media_id", "media", ondelete="NO ACTION"),
@@ -101,15 +87,9 @@ outbox = scoped_table(
     Column("position", BigInteger(), nullable=False),  # order within the chat
     Column("wa_message_id", Key(128), nullable=False),
     Column("recipient", Key(64), nullable=False),
-    Column(
-        "payload", LargeBinary(), nullable=True
-    ),  # exact bytes; empty until media is uploaded
-    Column(
-        "media_type", Key(16), nullable=True
-    ),  # set when a file must be uploaded first
-    Column(
-        "state", Key(16), nullable=False
-    ),  # queued | sending (outcome unknown after a cut)
+    Column("payload", LargeBinary(), nullable=True),  # exact bytes; empty until media is uploaded
+    Column("media_type", Key(16), nullable=True),  # set when a file must be uploaded first
+    Column("state", Key(16), nullable=False),  # queued | sending (outcome unknown after a cut)
     Column("attempts", Integer(), nullable=False),
     Column("due_at", UtcDateTime(), nullable=False),
     Column("expires_at", UtcDateTime(), nullable=False),

@@ -1,0 +1,105 @@
+"""SQL of accounts."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import RowMapping, and_, bindparam, func, insert, or_, select, update
+
+from blazz.accounts.states import CLAIMS
+from blazz.accounts.tables import accounts
+from blazz.kit.db import Tx
+
+_ONE = select(accounts).where(
+    accounts.c.workspace_id == bindparam("workspace"), accounts.c.id == bindparam("id"), accounts.c.deleted_at.is_(None)
+)
+
+
+def insert_account(tx: Tx, row: Mapping[str, Any]) -> None:
+    """Insert one account."""
+    tx.execute(insert(accounts), dict(row))
+
+
+def find(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID) -> RowMapping | None:
+    """Return an account that is not deleted."""
+    return tx.execute(_ONE, {"workspace": workspace_id, "id": account_id}).mappings().first()
+
+
+def find_many(tx: Tx, workspace_ids: Sequence[uuid.UUID], account_ids: Sequence[uuid.UUID]) -> Sequence[RowMapping]:
+    """Return accounts by id, deleted ones too."""
+    return tx.all(select(accounts).where(accounts.c.workspace_id.in_(workspace_ids), accounts.c.id.in_(account_ids)))
+
+
+def page(
+    tx: Tx, workspace_id: uuid.UUID, after: tuple[dt.datetime, uuid.UUID] | None, limit: int
+) -> Sequence[RowMapping]:
+    """Return accounts in the order of their creation."""
+    statement = select(accounts).where(accounts.c.workspace_id == workspace_id, accounts.c.deleted_at.is_(None))
+    if after is not None:
+        created, account_id = after
+        statement = statement.where(
+            or_(accounts.c.created_at > created, and_(accounts.c.created_at == created, accounts.c.id > account_id))
+        )
+    return tx.all(statement.order_by(accounts.c.created_at, accounts.c.id).limit(limit))
+
+
+def change(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, values: Mapping[str, Any]) -> None:
+    """Update one account."""
+    tx.execute(
+        update(accounts).where(accounts.c.workspace_id == workspace_id, accounts.c.id == account_id).values(**values)
+    )
+
+
+def count(tx: Tx, workspace_id: uuid.UUID) -> int:
+    """Count the accounts that are not deleted."""
+    return int(
+        tx.scalar(
+            select(func.count())
+            .select_from(accounts)
+            .where(accounts.c.workspace_id == workspace_id, accounts.c.deleted_at.is_(None))
+        )
+    )
+
+
+def primary(tx: Tx, workspace_id: uuid.UUID) -> RowMapping | None:
+    """Return the primary account."""
+    return tx.one(
+        select(accounts).where(
+            accounts.c.workspace_id == workspace_id, accounts.c.is_primary, accounts.c.deleted_at.is_(None)
+        )
+    )
+
+
+def clear_primary(tx: Tx, workspace_id: uuid.UUID) -> None:
+    """Take the mark of the primary account away."""
+    tx.execute(
+        update(accounts).where(accounts.c.workspace_id == workspace_id, accounts.c.is_primary).values(is_primary=False)
+    )
+
+
+def others_with_phone(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, phone: str) -> Sequence[RowMapping]:
+    """Return other accounts of the workspace that hold this number."""
+    return tx.all(
+        select(accounts).where(
+            accounts.c.workspace_id == workspace_id,
+            accounts.c.phone == phone,
+            accounts.c.id != account_id,
+            accounts.c.deleted_at.is_(None),
+        )
+    )
+
+
+def renew_claims(
+    tx: Tx, workspace_ids: Sequence[uuid.UUID], account_ids: Sequence[uuid.UUID], until: dt.datetime
+) -> None:
+    """Extend the claims of running sessions."""
+    tx.execute(
+        update(accounts)
+        .where(
+            accounts.c.workspace_id.in_(workspace_ids), accounts.c.id.in_(account_ids), accounts.c.status.in_(CLAIMS)
+        )
+        .values(status_expires_at=until)
+    )

@@ -1,0 +1,263 @@
+"""Rules of accounts: their life cycle, the primary one, one number once in a workspace, the budget of QR starts."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from blazz import events
+from blazz.accounts import repository
+from blazz.accounts.states import CLAIMS, may_follow
+from blazz.cluster import service as cluster
+from blazz.kit.db import Tx
+from blazz.kit.errors import conflict, not_found, too_many
+from blazz.kit.ids import uuid7
+from blazz.kit.time import utc_now
+
+QR_WINDOW = dt.timedelta(hours=1)
+_EVENTS = {
+    "authenticated": "session.authenticated",
+    "connected": "session.connected",
+    "disconnected": "session.disconnected",
+    "logged_out": "session.disconnected",
+    "failed": "session.failed",
+}
+
+
+def create(tx: Tx, name: str) -> RowMapping:
+    """Add an account, not yet linked. It becomes primary by itself once it is the first to connect."""
+    now = utc_now()
+    account_id = uuid7()
+    repository.insert_account(
+        tx,
+        {
+            "id": account_id,
+            "workspace_id": tx.workspace_id,
+            "name": name,
+            "provider": "whatsapp_web",
+            "status": "disconnected",
+            "status_since": now,
+            "is_primary": False,
+            "qr_starts": [],
+            "session_restore_count": 0,
+            "created_at": now,
+        },
+    )
+    events.append(tx, "account.created", {"account_id": str(account_id)}, account_id=account_id)
+    return get(tx, account_id)
+
+
+def get(tx: Tx, account_id: uuid.UUID) -> RowMapping:
+    """Return an account of this workspace. Raises BlazzError `not_found`."""
+    row = repository.find(tx, tx.workspace_id, account_id)
+    if row is None:
+        raise not_found("account")
+    return row
+
+
+def rename(tx: Tx, account_id: uuid.UUID, *, name: str | None, primary: bool | None) -> RowMapping:
+    """Change the name, or make the account primary (another one loses the mark)."""
+    row = get(tx, account_id)
+    changes: dict[str, Any] = {}
+    if name is not None and name != row["name"]:
+        changes["name"] = name
+    if primary is not None and primary != row["is_primary"]:
+        if not primary:
+            raise conflict("primary_needed", "Make another number primary instead.")
+        repository.clear_primary(tx, tx.workspace_id)
+        changes["is_primary"] = True
+    if changes:
+        repository.change(tx, tx.workspace_id, account_id, changes)
+        events.append(
+            tx, "account.updated", {"account_id": str(account_id), "changed": sorted(changes)}, account_id=account_id
+        )
+    return get(tx, account_id)
+
+
+def delete(tx: Tx, account_id: uuid.UUID) -> None:
+    """Remove an account from every list; its chats stay stored. The session must have been logged out before."""
+    row = get(tx, account_id)
+    changes = {"deleted_at": utc_now(), "is_primary": False, "phone": None, "status": "logged_out"}
+    repository.change(tx, tx.workspace_id, account_id, {**changes, "status_expires_at": None})
+    cluster.want_stopped(tx, tx.workspace_id, account_id)
+    events.append(tx, "account.deleted", {"account_id": str(account_id)}, account_id=account_id)
+    if row["is_primary"]:
+        _choose_primary(tx)
+
+
+def want_connected(tx: Tx, account_id: uuid.UUID, placement: cluster.Placement, *, max_qr_starts: int | None) -> None:
+    """Note that the session should run. Raises BlazzError `too_many_qr_starts` (429) when linking was tried too often.
+
+    `max_qr_starts` bounds starts within an hour that did not lead to a link; None on the simulated network.
+    """
+    row = get(tx, account_id)
+    now = utc_now()
+    changes: dict[str, Any] = {}
+    if row["jid"] is None:
+        recent = _recent_starts(row, now)
+        if max_qr_starts is not None and len(recent) >= max_qr_starts:
+            wait = (recent[0] + QR_WINDOW - now).total_seconds()
+            raise too_many(
+                f"Linking was started {len(recent)} times within an hour without a link. Wait a little.",
+                retry_after_s=int(wait) + 1,
+                code="too_many_qr_starts",
+            )
+        changes["qr_starts"] = [moment.isoformat() for moment in [*recent, now]][-20:]
+    cluster.want_running(tx, tx.workspace_id, account_id, placement)
+    if row["status"] not in CLAIMS:
+        set_status(tx, account_id, tx.workspace_id, "connecting", claim_until=now + dt.timedelta(seconds=30))
+    if changes:
+        repository.change(tx, tx.workspace_id, account_id, changes)
+
+
+def want_disconnected(tx: Tx, account_id: uuid.UUID) -> None:
+    """Note that the session should not run; the pairing is kept."""
+    get(tx, account_id)
+    cluster.want_stopped(tx, tx.workspace_id, account_id)
+    set_status(tx, account_id, tx.workspace_id, "disconnected", reason="user_initiated")
+
+
+def unlinked(tx: Tx, account_id: uuid.UUID, workspace_id: uuid.UUID, *, reason: str, detail: str) -> None:
+    """Note that the pairing is gone. History and the number stay shown; linking again is possible."""
+    set_status(tx, account_id, workspace_id, "logged_out", reason=reason, detail=detail)
+    cluster.want_stopped(tx, workspace_id, account_id)
+
+
+def set_status(
+    tx: Tx,
+    account_id: uuid.UUID,
+    workspace_id: uuid.UUID,
+    status: str,
+    *,
+    detail: str | None = None,
+    reason: str | None = None,
+    claim_until: dt.datetime | None = None,
+) -> bool:
+    """Write a status if it may follow the present one; returns whether it changed. Emits `session.*` on a change."""
+    row = repository.find(tx, workspace_id, account_id)
+    if row is None or not may_follow(row["status"], status):
+        return False
+    now = utc_now()
+    changed = row["status"] != status
+    values: dict[str, Any] = {
+        "status_detail": detail,
+        "status_expires_at": claim_until if status in CLAIMS else None,
+    }
+    if changed:
+        values |= {"status": status, "status_since": now}
+    if status == "connected" and changed:
+        values |= {"connected_at": now, "disconnect_reason": None, "disconnect_details": None, "qr_starts": []}
+    if status in ("disconnected", "logged_out", "failed"):
+        values |= {"disconnect_reason": reason, "disconnect_details": detail}
+        if changed:
+            values["disconnected_at"] = now
+    if status == "logged_out":
+        values |= {"jid": None, "lid": None, "linked_at": None}
+    repository.change(tx, workspace_id, account_id, values)
+    if changed:
+        if status == "connected":
+            _first_becomes_primary(tx, workspace_id, account_id)
+        _announce(tx, workspace_id, account_id, status, reason)
+    elif row["disconnect_reason"] != reason and status == "disconnected":
+        _announce(tx, workspace_id, account_id, status, reason)
+    return changed
+
+
+def linked(
+    tx: Tx,
+    workspace_id: uuid.UUID,
+    account_id: uuid.UUID,
+    *,
+    jid: str,
+    lid: str | None,
+    phone: str | None,
+    push_name: str | None = None,
+    business_name: str | None = None,
+    platform: str | None = None,
+) -> list[uuid.UUID]:
+    """Note who a session speaks for; returns older accounts of the workspace that lost this number and must stop.
+
+    The same number linked twice: the newer account wins, the older ends `failed` and loses the number.
+    """
+    losers = []
+    for other in repository.others_with_phone(tx, workspace_id, account_id, phone) if phone else ():
+        losers.append(other["id"])
+        detail = "This number was linked again by a newer entry of this workspace."
+        set_status(tx, other["id"], workspace_id, "failed", reason="replaced", detail=detail)
+        repository.change(tx, workspace_id, other["id"], {"phone": None, "jid": None, "lid": None, "is_primary": False})
+        cluster.want_stopped(tx, workspace_id, other["id"])
+    row = repository.find(tx, workspace_id, account_id)
+    if row is None:
+        return losers
+    facts: dict[str, Any] = {"jid": jid, "lid": lid, "phone": phone, "platform": platform}
+    facts |= {"push_name": push_name, "business_name": business_name}
+    # the first report after a pairing may lack names that a later login brings
+    changes = {name: value for name, value in facts.items() if value is not None and row[name] != value}
+    if row["linked_at"] is None:
+        changes["linked_at"] = utc_now()
+    if not changes:
+        return losers
+    repository.change(tx, workspace_id, account_id, {**changes, "qr_starts": []})
+    events.append(
+        tx,
+        "account.updated",
+        {"account_id": str(account_id), "changed": sorted(changes)},
+        workspace_id=workspace_id,
+        account_id=account_id,
+    )
+    return losers
+
+
+def renew_claims(
+    tx: Tx, workspace_ids: Sequence[uuid.UUID], account_ids: Sequence[uuid.UUID], until: dt.datetime
+) -> None:
+    """Extend the claims of running sessions in bulk; no events."""
+    repository.renew_claims(tx, workspace_ids, account_ids, until)
+
+
+def for_sending(tx: Tx, account_id: uuid.UUID | None) -> RowMapping:
+    """Return the account to send from: the given one, else the primary. Raises `account_not_linked` (409)."""
+    if account_id is not None:
+        row: RowMapping | None = get(tx, account_id)
+    else:
+        row = repository.primary(tx, tx.workspace_id)
+    if row is None:
+        raise conflict("account_not_linked", "This workspace has no linked number yet; add one on the page Numbers.")
+    if row["jid"] is None or row["status"] in ("logged_out", "failed"):
+        raise conflict("account_not_linked", f"The number {row['name']!r} is not linked; link it again first.")
+    return row
+
+
+def _recent_starts(row: RowMapping, now: dt.datetime) -> list[dt.datetime]:
+    moments = (dt.datetime.fromisoformat(text) for text in row["qr_starts"])
+    return [moment for moment in moments if moment > now - QR_WINDOW]
+
+
+def _first_becomes_primary(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID) -> None:
+    if repository.primary(tx, workspace_id) is None:
+        repository.change(tx, workspace_id, account_id, {"is_primary": True})
+
+
+def _choose_primary(tx: Tx) -> None:
+    rows = [row for row in repository.page(tx, tx.workspace_id, None, 200) if row["jid"] is not None]
+    if rows:
+        repository.change(tx, tx.workspace_id, rows[0]["id"], {"is_primary": True})
+
+
+def _announce(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, status: str, reason: str | None) -> None:
+    data: dict[str, Any] = {"account_id": str(account_id), "status": status}
+    if reason is not None:
+        data["reason"] = reason
+    events.append(tx, _EVENTS.get(status, "account.updated"), data, workspace_id=workspace_id, account_id=account_id)
+
+
+def own_address(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID) -> str:
+    """Return our own device-less WhatsApp address on an account; empty when it is not linked."""
+    row = repository.find(tx, workspace_id, account_id)
+    jid = (row["jid"] or "") if row is not None else ""
+    user, at, server = jid.partition("@")
+    return f"{user.partition(':')[0].partition('.')[0]}{at}{server}"

@@ -1,0 +1,133 @@
+"""SQL of contacts and their identifiers."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import RowMapping, and_, bindparam, delete, func, insert, or_, select, update
+
+from blazz.contacts.tables import contact_identifiers, contacts
+from blazz.kit.db import Tx
+
+_IDENTIFIERS = select(
+    contact_identifiers.c.workspace_id,
+    contact_identifiers.c.contact_id,
+    contact_identifiers.c.kind,
+    contact_identifiers.c.value,
+)
+_BY_VALUE = _IDENTIFIERS.where(
+    contact_identifiers.c.workspace_id.in_(bindparam("workspaces", expanding=True)),
+    contact_identifiers.c.kind.in_(bindparam("kinds", expanding=True)),
+    contact_identifiers.c.value.in_(bindparam("values", expanding=True)),
+)
+
+
+def identifiers_by_value(tx: Tx, workspace_ids: Collection[uuid.UUID], values: Collection[str]) -> Sequence[RowMapping]:
+    """Return phone and LID identifiers with one of `values`."""
+    parameters = {"workspaces": list(workspace_ids), "kinds": ["phone", "lid"], "values": list(values)}
+    return tx.execute(_BY_VALUE, parameters).mappings().all()
+
+
+def identifiers_of(
+    tx: Tx, workspace_ids: Collection[uuid.UUID], contact_ids: Collection[uuid.UUID]
+) -> Sequence[RowMapping]:
+    """Return all identifiers of the given contacts."""
+    return tx.all(
+        _IDENTIFIERS.where(
+            contact_identifiers.c.workspace_id.in_(list(workspace_ids)),
+            contact_identifiers.c.contact_id.in_(list(contact_ids)),
+        )
+    )
+
+
+def insert_contacts(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert contacts."""
+    tx.execute(insert(contacts), [dict(row) for row in rows])
+
+
+def insert_identifiers(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert identifiers."""
+    tx.execute(insert(contact_identifiers), [dict(row) for row in rows])
+
+
+def move_identifiers(tx: Tx, workspace_id: uuid.UUID, loser: uuid.UUID, winner: uuid.UUID) -> None:
+    """Give the identifiers of one contact to another."""
+    tx.execute(
+        update(contact_identifiers)
+        .where(contact_identifiers.c.workspace_id == workspace_id, contact_identifiers.c.contact_id == loser)
+        .values(contact_id=winner)
+    )
+
+
+def delete_contact(tx: Tx, workspace_id: uuid.UUID, contact_id: uuid.UUID) -> None:
+    """Delete a contact with its identifiers and chats."""
+    tx.execute(delete(contacts).where(contacts.c.workspace_id == workspace_id, contacts.c.id == contact_id))
+
+
+def find(tx: Tx, workspace_id: uuid.UUID, contact_id: uuid.UUID) -> RowMapping | None:
+    """Return a contact."""
+    return tx.one(select(contacts).where(contacts.c.workspace_id == workspace_id, contacts.c.id == contact_id))
+
+
+def find_many(tx: Tx, workspace_ids: Collection[uuid.UUID], contact_ids: Collection[uuid.UUID]) -> Sequence[RowMapping]:
+    """Return contacts by id."""
+    return tx.all(
+        select(contacts).where(contacts.c.workspace_id.in_(list(workspace_ids)), contacts.c.id.in_(list(contact_ids)))
+    )
+
+
+def change(tx: Tx, workspace_id: uuid.UUID, contact_id: uuid.UUID, values: Mapping[str, Any]) -> None:
+    """Update one contact."""
+    tx.execute(
+        update(contacts).where(contacts.c.workspace_id == workspace_id, contacts.c.id == contact_id).values(**values)
+    )
+
+
+_SET_PUSH_NAME = (
+    update(contacts)
+    .where(contacts.c.workspace_id == bindparam("workspace"), contacts.c.id == bindparam("contact"))
+    .values(push_name=bindparam("name"), updated_at=bindparam("now"))
+)
+
+
+def set_push_names(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Set push names: rows of `workspace`, `contact`, `name`, `now`."""
+    tx.execute(_SET_PUSH_NAME, [dict(row) for row in rows])
+
+
+def matching(workspace_id: uuid.UUID, pattern: str) -> Any:
+    """Return a select of the ids of contacts whose name or number contains `pattern` (LIKE, escaped by backslash)."""
+    by_identifier = select(contact_identifiers.c.contact_id).where(
+        contact_identifiers.c.workspace_id == workspace_id,
+        contact_identifiers.c.value.like(pattern, escape="\\"),
+    )
+    return select(contacts.c.id).where(
+        contacts.c.workspace_id == workspace_id,
+        or_(
+            func.lower(contacts.c.name).like(pattern, escape="\\"),
+            func.lower(contacts.c.push_name).like(pattern, escape="\\"),
+            contacts.c.id.in_(by_identifier),
+        ),
+    )
+
+
+def page(
+    tx: Tx,
+    workspace_id: uuid.UUID,
+    pattern: str | None,
+    before: tuple[dt.datetime, uuid.UUID] | None,
+    limit: int,
+) -> Sequence[RowMapping]:
+    """Return contacts, newest first."""
+    statement = select(contacts).where(contacts.c.workspace_id == workspace_id)
+    if pattern is not None:
+        statement = statement.where(contacts.c.id.in_(matching(workspace_id, pattern)))
+    if before is not None:
+        created, contact_id = before
+        statement = statement.where(
+            or_(contacts.c.created_at < created, and_(contacts.c.created_at == created, contacts.c.id < contact_id))
+        )
+    return tx.all(statement.order_by(contacts.c.created_at.desc(), contacts.c.id.desc()).limit(limit))

@@ -1,0 +1,263 @@
+"""Storing what WhatsApp delivers: many messages of many workspaces in one unit, each stored once."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from blazz import events
+from blazz.contacts import service as contacts
+from blazz.contacts.resolve import Peer, Resolution, finish_merges, resolve
+from blazz.kit.db import Tx
+from blazz.kit.ids import uuid7
+from blazz.kit.time import utc_now
+from blazz.media import service as media
+from blazz.messaging import kinds, repository
+from blazz.messaging.addresses import LID_SERVER, PHONE_SERVER
+from blazz.messaging.model import InboundMessage, InboundReceipt, PreparedMessage, StoreResult
+from blazz.messaging.receipts import store_receipts
+from blazz.messaging.tables import messages as messages_table
+
+Seal = Callable[[bytes, str], bytes]
+Identity = tuple[uuid.UUID, str, bool, str]
+ChatKey = tuple[uuid.UUID, uuid.UUID, str]
+_PREVIEW = 200
+
+
+def prepare(batch: Sequence[InboundMessage]) -> list[PreparedMessage]:
+    """Decode a batch; protobuf work belongs outside the unit of work. A damaged message becomes `unprocessable`."""
+    return [_prepare(message) for message in batch]
+
+
+def _prepare(message: InboundMessage) -> PreparedMessage:
+    if message.undecryptable:
+        return PreparedMessage(message, kinds.Decoded(kinds.UNSUPPORTED, None, {"kind": "undecryptable"}))
+    flags: dict[str, object] = {"offline": True} if message.offline else {}
+    try:
+        return PreparedMessage(message, kinds.decode(message.raw), flags)
+    except ValueError:
+        return PreparedMessage(message, _UNPROCESSABLE, {**flags, "unprocessable": True})
+
+
+_FLAGS: dict[str, object] = {"unprocessable": True}
+_UNPROCESSABLE = kinds.Decoded(kinds.UNSUPPORTED, None, {"kind": "unprocessable"})
+
+
+def store_unprocessable(tx: Tx, batch: Sequence[InboundMessage]) -> StoreResult:
+    """Keep messages that could not be stored for their content: raw, without names, and shown as such."""
+    items = [PreparedMessage(replace(message, push_name=None), _UNPROCESSABLE, _FLAGS) for message in batch]
+    return store_messages(tx, items, lambda value, _context: value)
+
+
+def store_messages(tx: Tx, batch: Sequence[PreparedMessage], seal: Seal) -> StoreResult:
+    """Store a batch; what is there already (live, offline, other addressing mode) is left as it is.
+
+    `seal(value, context)` encrypts what fetches media. The scope must allow every workspace of the batch.
+    """
+    wanted = [item for item in batch if item.decoded is not None]
+    if not wanted:
+        return StoreResult(0, 0, 0)
+    workspaces = {item.message.workspace_id for item in wanted}
+    resolution = resolve(tx, [peer for item in wanted if (peer := _peer(item.message)) is not None])
+    apply_learned(tx, resolution)
+    canonical = _canonical_authors(tx, wanted, resolution)
+    present = repository.present_identities(
+        tx, workspaces, {item.message.account_id for item in wanted}, {item.message.wa_message_id for item in wanted}
+    )
+    fresh: list[PreparedMessage] = []
+    for item in wanted:
+        identity = _identity(item.message, canonical)
+        if identity not in present:
+            present.add(identity)
+            fresh.append(item)
+    chats = _chats(tx, workspaces, fresh, resolution)
+    downloads = _insert(tx, fresh, chats, canonical, seal)
+    return StoreResult(len(fresh), len(wanted) - len(fresh), downloads)
+
+
+def _peer(message: InboundMessage) -> Peer | None:
+    if message.phone is None and message.lid is None:
+        return None
+    name = None if message.from_me else message.push_name
+    return Peer(message.workspace_id, message.phone, message.lid, name)
+
+
+def apply_learned(tx: Tx, resolution: Resolution) -> None:
+    """Re-key authors where a LID became known, move what belongs to merged contacts; all in this unit."""
+    for workspace_id, contact_id, phone, lid in resolution.learned_lids:
+        old, new = f"{phone.removeprefix('+')}@{PHONE_SERVER}", f"{lid}@{LID_SERVER}"
+        repository.rekey_author(tx, workspace_id, contact_id, old, new)
+    for merge in resolution.merges:
+        repository.move_chats(tx, merge.workspace_id, merge.loser, merge.winner)
+    finish_merges(tx, resolution.merges)
+
+
+def _canonical_authors(
+    tx: Tx, batch: Sequence[PreparedMessage], resolution: Resolution
+) -> dict[tuple[uuid.UUID, str], str]:
+    """Return the LID address for authors given by number whose LID is known."""
+    by_phone = {
+        (item.message.workspace_id, item.message.author): peer
+        for item in batch
+        if item.message.author.endswith(PHONE_SERVER) and (peer := _peer(item.message)) is not None
+    }
+    if not by_phone:
+        return {}
+    lids = contacts.lids_of(tx, {key[0] for key in by_phone}, set(resolution.contact_ids.values()))
+    found: dict[tuple[uuid.UUID, str], str] = {}
+    for key, peer in by_phone.items():
+        lid = lids.get(resolution.contact_ids[peer])
+        if lid is not None:
+            found[key] = f"{lid}@{LID_SERVER}"
+    return found
+
+
+def _identity(message: InboundMessage, canonical: dict[tuple[uuid.UUID, str], str]) -> Identity:
+    author = "" if message.from_me else canonical.get((message.workspace_id, message.author), message.author)
+    return message.account_id, message.wa_message_id, message.from_me, author
+
+
+def _chats(
+    tx: Tx, workspaces: set[uuid.UUID], fresh: Sequence[PreparedMessage], resolution: Resolution
+) -> dict[int, repository.ChatState]:
+    """Return the chat of each message by its index, creating those that are missing."""
+    direct: dict[tuple[uuid.UUID, uuid.UUID], repository.NewChat] = {}
+    groups: dict[ChatKey, repository.NewChat] = {}
+    keys: list[tuple[uuid.UUID, uuid.UUID] | ChatKey] = []
+    for item in fresh:
+        message = item.message
+        peer = _peer(message)
+        if message.is_group or peer is None:
+            group_key = (message.workspace_id, message.account_id, message.chat)
+            kind = "group" if message.is_group else "direct"
+            groups[group_key] = repository.NewChat(message.workspace_id, message.account_id, message.chat, kind, None)
+            keys.append(group_key)
+        else:
+            contact_id = resolution.contact_ids[peer]
+            key = (message.account_id, contact_id)
+            direct[key] = repository.NewChat(
+                message.workspace_id, message.account_id, message.chat, "direct", contact_id
+            )
+            keys.append(key)
+    by_contact, by_address = repository.ensure_chats(tx, workspaces, direct, groups)
+    found: dict[int, repository.ChatState] = {}
+    for index, key in enumerate(keys):
+        found[index] = by_contact[key] if len(key) == 2 else by_address[key]
+    return found
+
+
+def _insert(
+    tx: Tx,
+    fresh: Sequence[PreparedMessage],
+    chats: dict[int, repository.ChatState],
+    canonical: dict[tuple[uuid.UUID, str], str],
+    seal: Seal,
+) -> int:
+    now = utc_now()
+    pending: list[media.PendingDownload] = []
+    touched: dict[uuid.UUID, repository.ChatState] = {}
+    for index, item in enumerate(fresh):
+        message, decoded, chat = item.message, item.decoded, chats[index]
+        assert decoded is not None
+        message_id = uuid7()
+        media_id = _plan_download(item, message_id, pending, seal)
+        preview = (decoded.body or "")[:_PREVIEW]
+        row: dict[str, Any] = {
+            "id": message_id,
+            "workspace_id": message.workspace_id,
+            "account_id": message.account_id,
+            "chat_id": chat.id,
+            "wa_message_id": message.wa_message_id,
+            "from_me": message.from_me,
+            "author": _identity(message, canonical)[3],
+            "kind": decoded.kind,
+            "body": decoded.body,
+            "content": dict(decoded.content),
+            "media_id": media_id,
+            "quoted_wa_message_id": decoded.quoted_id,
+            "state": "sent" if message.from_me else "received",
+            "state_at": now,
+            "error_code": None,
+            "error_detail": None,
+            "source": "phone" if message.from_me else "customer",
+            "sent_by": None,
+            "timestamp": message.timestamp,
+            "created_at": now,
+            "flags": item.flags or None,
+            "raw": message.raw if decoded.kind == kinds.UNSUPPORTED else None,
+        }
+        data: dict[str, Any] = {"message_id": str(message_id), "chat_id": str(chat.id)}
+        if chat.contact_id is not None:
+            data["contact_id"] = str(chat.contact_id)
+        if message.from_me:
+            data["state"] = "sent"
+        draft = events.append(
+            tx,
+            "message.sent" if message.from_me else "message.received",
+            data,
+            workspace_id=message.workspace_id,
+            account_id=message.account_id,
+        )
+        events.insert_at_position(tx, messages_table, row, draft)
+        chat.note(message_id, message.timestamp, decoded.kind, preview, from_me=message.from_me)
+        touched[chat.id] = chat
+    if pending:
+        media.plan_downloads(tx, pending)
+    repository.save_chats(tx, touched.values())
+    for chat in touched.values():
+        events.append(
+            tx,
+            "chat.updated",
+            {"chat_id": str(chat.id), "unread_count": chat.unread_count},
+            workspace_id=chat.workspace_id,
+            account_id=chat.account_id,
+        )
+    return len(pending)
+
+
+def _plan_download(
+    item: PreparedMessage, message_id: uuid.UUID, pending: list[media.PendingDownload], seal: Seal
+) -> uuid.UUID | None:
+    reference = item.decoded.media if item.decoded is not None else None
+    if reference is None:
+        return None
+    media_id = uuid7()
+    secret = {
+        "media_class": reference.media_class,
+        "direct_path": reference.direct_path,
+        "media_key": b64encode(reference.media_key).decode(),
+        "file_enc_sha256": b64encode(reference.file_enc_sha256).decode(),
+        "file_sha256": b64encode(reference.file_sha256).decode(),
+    }
+    pending.append(
+        media.PendingDownload(
+            media_id=media_id,
+            workspace_id=item.message.workspace_id,
+            account_id=item.message.account_id,
+            message_id=message_id,
+            reference=seal(json.dumps(secret).encode(), f"media:{media_id}"),
+            mime_type=reference.mime_type[:100],
+            filename=reference.filename[:255] if reference.filename else None,
+            size=reference.file_length,
+            width=reference.width,
+            height=reference.height,
+        )
+    )
+    return media_id
+
+
+__all__ = [
+    "InboundMessage",
+    "InboundReceipt",
+    "PreparedMessage",
+    "StoreResult",
+    "apply_learned",
+    "prepare",
+    "store_messages",
+    "store_receipts",
+    "store_unprocessable",
+]

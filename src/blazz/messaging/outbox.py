@@ -1,0 +1,242 @@
+"""The outbox: messages on their way out, claimed in order per chat, finished by a known outcome.
+
+A row in state `sending` after a cut may have reached WhatsApp. It is sent again first, under the same id, with the
+same bytes; only its own chat waits for it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from sqlalchemy import RowMapping
+
+from blazz import events
+from blazz.accounts import service as accounts
+from blazz.events import Wakeups
+from blazz.kit.db import Tx, Workspace, Workspaces
+from blazz.kit.time import utc_now
+from blazz.messaging import kinds, repository
+from blazz.messaging.kinds import MediaFacts, Outgoing, Quote, Uploaded
+from blazz.messaging.model import STATE_ORDER
+
+PER_CHAT = 16  # messages of one chat in one claim
+_EXPIRED = "Not sent in time: the number was not connected."
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxItem:
+    """A claimed message. `payload` is None until its file is uploaded; `media_id` and `kind` tell what to upload."""
+
+    id: uuid.UUID
+    workspace_id: uuid.UUID
+    account_id: uuid.UUID
+    chat_id: uuid.UUID
+    message_id: uuid.UUID
+    wa_message_id: str
+    recipient: str
+    payload: bytes | None
+    media_type: str | None
+    media_id: uuid.UUID | None
+    kind: str
+    attempts: int
+    created_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SendResult:
+    """The outcome of one attempt."""
+
+    item: OutboxItem
+    outcome: Literal["sent", "requeue", "unknown", "failed"]
+    at: dt.datetime
+    code: str | None = None
+    detail: str | None = None
+
+    @classmethod
+    def sent(cls, item: OutboxItem, at: dt.datetime) -> Self:
+        """The server acknowledged at `at`."""
+        return cls(item, "sent", at)
+
+    @classmethod
+    def requeue(cls, item: OutboxItem, due_at: dt.datetime) -> Self:
+        """Nothing left the machine: the attempt does not count; try again from `due_at` on."""
+        return cls(item, "requeue", due_at)
+
+    @classmethod
+    def unknown(cls, item: OutboxItem, due_at: dt.datetime) -> Self:
+        """It may be out: the same id again from `due_at` on, before anything else of its chat."""
+        return cls(item, "unknown", due_at)
+
+    @classmethod
+    def failed(cls, item: OutboxItem, code: str, detail: str) -> Self:
+        """Refused for good, with a stable code and a sentence."""
+        return cls(item, "failed", utc_now(), code, detail)
+
+
+def claim(
+    tx: Tx,
+    account_ids: Collection[uuid.UUID],
+    limit: int,
+    now: dt.datetime,
+    *,
+    busy_chats: Collection[uuid.UUID] = (),
+) -> list[OutboxItem]:
+    """Take due messages, the oldest first, in order per chat; they become `sending` in this unit.
+
+    Of each chat not in `busy_chats` at most 16 are taken, and none behind one that is not due yet. Queued messages
+    past their expiry become `failed: expired`; one whose outcome is unknown never expires.
+    """
+    rows = repository.outbox_rows(tx, _workspaces(tx), account_ids, busy_chats, limit * 2)
+    taken: dict[uuid.UUID, list[RowMapping]] = defaultdict(list)
+    blocked: set[uuid.UUID] = set()
+    expired: list[RowMapping] = []
+    count = 0
+    for row in rows:
+        chat_id = row["chat_id"]
+        if row["state"] == "queued" and row["expires_at"] <= now:
+            expired.append(row)
+            continue
+        if chat_id in blocked or count >= limit:
+            continue
+        if row["due_at"] > now or len(taken[chat_id]) >= PER_CHAT:
+            blocked.add(chat_id)
+            continue
+        taken[chat_id].append(row)
+        count += 1
+    claimed = [row for chat_rows in taken.values() for row in chat_rows]
+    if claimed:
+        repository.mark_sending(tx, claimed)
+    if expired:
+        _finish(tx, [(row, "failed", now, "expired", _EXPIRED) for row in expired])
+    return [_item(row) for row in claimed]
+
+
+def accounts_with_due(tx: Tx, now: dt.datetime) -> list[uuid.UUID]:
+    """Return the accounts that have due messages (platform scope: an instance looks over all its sessions)."""
+    return repository.accounts_with_due(tx, now)
+
+
+def store_payload(tx: Tx, item: OutboxItem, payload: bytes) -> None:
+    """Keep the exact bytes of a message whose file is uploaded now, before the first attempt."""
+    repository.set_payload(tx, item.workspace_id, item.id, payload)
+
+
+def encode_uploaded(tx: Tx, item: OutboxItem, uploaded: Uploaded, facts: MediaFacts) -> bytes:
+    """Return the bytes of a media message whose file was uploaded. Reads the message, so it needs a unit of work."""
+    row = repository.find_message(tx, item.workspace_id, item.message_id)
+    if row is None:
+        raise LookupError("the message is gone")
+    quote = None
+    if row["quoted_wa_message_id"]:
+        quote = quote_of(tx, item.workspace_id, row["chat_id"], row["quoted_wa_message_id"])
+    return kinds.encode(row["kind"], Outgoing(row["body"], row["content"], quote, facts, uploaded))
+
+
+def quote_of(tx: Tx, workspace_id: uuid.UUID, chat_id: uuid.UUID, wa_message_id: str) -> Quote | None:
+    """Return what a reply says of the message that it answers; None when the chat does not hold it."""
+    row = repository.find_in_chat(tx, workspace_id, chat_id, wa_message_id)
+    if row is None:
+        return None
+    author = row["author"] or accounts.own_address(tx, workspace_id, row["account_id"])
+    return Quote(wa_message_id, author, row["body"] or "")
+
+
+def record_results(tx: Tx, results: Sequence[SendResult]) -> None:
+    """Write outcomes of many accounts in one unit; `message.status` tells what changed."""
+    if not results:
+        return
+    rows = {row["id"]: row for row in repository.outbox_by_id(tx, _workspaces(tx), [r.item.id for r in results])}
+    finished: list[tuple[RowMapping, str, dt.datetime, str | None, str | None]] = []
+    again: list[dict[str, Any]] = []
+    for result in results:
+        row = rows.get(result.item.id)
+        if row is None:
+            continue  # recorded already: a result may be repeated after a failed commit
+        if result.outcome in ("sent", "failed"):
+            detail = result.detail[:255] if result.detail else None
+            finished.append((row, result.outcome, result.at, result.code, detail))
+        else:
+            unknown = result.outcome == "unknown"
+            again.append(
+                {
+                    "w": row["workspace_id"],
+                    "i": row["id"],
+                    "new_state": "sending" if unknown else "queued",
+                    "tries": result.item.attempts if unknown else result.item.attempts - 1,
+                    "due": result.at,
+                }
+            )
+    _finish(tx, finished)
+    repository.requeue(tx, again)
+
+
+def _finish(tx: Tx, finished: Sequence[tuple[RowMapping, str, dt.datetime, str | None, str | None]]) -> None:
+    if not finished:
+        return
+    states = {
+        row["id"]: row["state"]
+        for row in repository.find_messages(
+            tx, {row["workspace_id"] for row, *_ in finished}, [row["message_id"] for row, *_ in finished]
+        )
+    }
+    changes: list[dict[str, Any]] = []
+    for row, state, at, code, detail in finished:
+        current = states.get(row["message_id"], "pending")
+        # a receipt may have come before this acknowledgement was recorded: never backwards
+        if current == "pending" or STATE_ORDER.get(state, -1) > STATE_ORDER.get(current, 0):
+            changes.append(
+                {
+                    "w": row["workspace_id"],
+                    "i": row["message_id"],
+                    "new_state": state,
+                    "at": at,
+                    "code": code,
+                    "detail": detail,
+                }
+            )
+            data: dict[str, Any] = {
+                "message_id": str(row["message_id"]),
+                "chat_id": str(row["chat_id"]),
+                "state": state,
+            }
+            if code is not None:
+                data["error"] = {"code": code, "message": detail}
+            events.append(tx, "message.status", data, workspace_id=row["workspace_id"], account_id=row["account_id"])
+    repository.set_states(tx, changes)
+    repository.delete_outbox(tx, [row for row, *_ in finished])
+
+
+def wake(tx: Tx, account_id: uuid.UUID) -> None:
+    """Tell the owner of a session, after the commit, that something waits to be sent."""
+    Wakeups.shared().notify_after_commit(tx, f"outbox:{account_id}")
+
+
+def _workspaces(tx: Tx) -> list[uuid.UUID]:
+    if isinstance(tx.scope, Workspace):
+        return [tx.scope.id]
+    if isinstance(tx.scope, Workspaces):
+        return list(tx.scope.ids)
+    raise TypeError("the outbox is claimed in units that are bound to workspaces")
+
+
+def _item(row: RowMapping) -> OutboxItem:
+    return OutboxItem(
+        id=row["id"],
+        workspace_id=row["workspace_id"],
+        account_id=row["account_id"],
+        chat_id=row["chat_id"],
+        message_id=row["message_id"],
+        wa_message_id=row["wa_message_id"],
+        recipient=row["recipient"],
+        payload=row["payload"],
+        media_type=row["media_type"],
+        media_id=row["media_id"],
+        kind=row["kind"],
+        attempts=row["attempts"] + 1,
+        created_at=row["created_at"],
+    )

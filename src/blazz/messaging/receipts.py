@@ -1,0 +1,96 @@
+"""Storing receipts: how far our messages got, and what another device of ours has read. States never go backwards."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from blazz import events
+from blazz.kit.db import Tx
+from blazz.kit.ids import uuid7
+from blazz.messaging import repository
+from blazz.messaging.model import STATE_ORDER, InboundReceipt
+
+
+def store_receipts(tx: Tx, batch: Sequence[InboundReceipt]) -> None:
+    """Apply a batch. A receipt for a message that we do not know changes nothing.
+
+    A receipt may come before the server's acknowledgement was recorded: it counts then too.
+    """
+    if not batch:
+        return
+    workspaces = {receipt.workspace_id for receipt in batch}
+    ids = {wa_id for receipt in batch for wa_id in receipt.wa_message_ids}
+    rows = repository.find_messages_by_wa_id(tx, workspaces, {receipt.account_id for receipt in batch}, ids)
+    by_id: dict[tuple[uuid.UUID, str], list[RowMapping]] = {}
+    for row in rows:
+        by_id.setdefault((row["account_id"], row["wa_message_id"]), []).append(row)
+    reached: dict[uuid.UUID, tuple[RowMapping, str, dt.datetime]] = {}
+    steps: list[dict[str, Any]] = []
+    read_chats: dict[uuid.UUID, tuple[RowMapping, int]] = {}
+    for receipt in batch:
+        for wa_id in receipt.wa_message_ids:
+            for row in by_id.get((receipt.account_id, wa_id), ()):
+                if row["from_me"] and not receipt.from_me:
+                    _reach(reached, row, receipt.state, receipt.at)
+                    steps.append(_step(row, receipt))
+                elif not row["from_me"] and receipt.from_me and receipt.state != "delivered":
+                    known = read_chats.get(row["chat_id"])
+                    if known is None or known[1] < row["position"]:
+                        read_chats[row["chat_id"]] = (row, row["position"])
+    repository.add_receipts(tx, steps)
+    _write_states(tx, reached)
+    for row, position in read_chats.values():
+        _read_elsewhere(tx, row, position)
+
+
+def _reach(
+    reached: dict[uuid.UUID, tuple[RowMapping, str, dt.datetime]], row: RowMapping, state: str, at: dt.datetime
+) -> None:
+    current = reached[row["id"]][1] if row["id"] in reached else row["state"]
+    # a message given up as failed that reaches the phone after all was not lost: the later truth wins
+    if STATE_ORDER.get(current, -1) < STATE_ORDER[state]:
+        reached[row["id"]] = (row, state, at)
+
+
+def _step(row: RowMapping, receipt: InboundReceipt) -> dict[str, Any]:
+    return {
+        "id": uuid7(),
+        "workspace_id": row["workspace_id"],
+        "message_id": row["id"],
+        "recipient": receipt.author[:64],
+        "state": receipt.state,
+        "at": receipt.at,
+    }
+
+
+def _write_states(tx: Tx, reached: dict[uuid.UUID, tuple[RowMapping, str, dt.datetime]]) -> None:
+    repository.set_states(tx, [repository.state_row(row, state, at) for row, state, at in reached.values()])
+    for row, state, _ in reached.values():
+        events.append(
+            tx,
+            "message.status",
+            {"message_id": str(row["id"]), "chat_id": str(row["chat_id"]), "state": state},
+            workspace_id=row["workspace_id"],
+            account_id=row["account_id"],
+        )
+
+
+def _read_elsewhere(tx: Tx, row: RowMapping, position: int) -> None:
+    """Somebody read on the phone: what lies up to that message is not unread any more."""
+    unread = repository.count_inbound_after(tx, row["workspace_id"], row["chat_id"], position)
+    chat = repository.find_chat(tx, row["workspace_id"], row["chat_id"])
+    if chat is None or chat["unread_count"] <= unread:
+        return
+    repository.change_chat(tx, row["workspace_id"], row["chat_id"], {"unread_count": unread})
+    events.append(
+        tx,
+        "chat.updated",
+        {"chat_id": str(row["chat_id"]), "unread_count": unread},
+        workspace_id=row["workspace_id"],
+        account_id=row["account_id"],
+    )

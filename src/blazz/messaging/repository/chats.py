@@ -1,0 +1,240 @@
+"""SQL of chats."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import RowMapping, and_, bindparam, delete, func, insert, or_, select, update
+
+from blazz.kit.db import Tx
+from blazz.kit.ids import uuid7
+from blazz.kit.time import utc_now
+from blazz.messaging.tables import chats, messages, outbox
+
+
+@dataclass(frozen=True, slots=True)
+class NewChat:
+    """A chat that must exist."""
+
+    workspace_id: uuid.UUID
+    account_id: uuid.UUID
+    address: str
+    kind: str
+    contact_id: uuid.UUID | None
+
+
+@dataclass(slots=True)
+class ChatState:
+    """What a batch changes of a chat: its newest message and how many are unread."""
+
+    id: uuid.UUID
+    workspace_id: uuid.UUID
+    account_id: uuid.UUID
+    contact_id: uuid.UUID | None
+    address: str
+    unread_count: int
+    last_message_at: dt.datetime | None
+    last_message_id: uuid.UUID | None = None
+    last_kind: str | None = None
+    last_preview: str | None = None
+    last_from_me: bool | None = None
+
+    def note(self, message_id: uuid.UUID, at: dt.datetime, kind: str, preview: str | None, *, from_me: bool) -> None:
+        """Take a message into account."""
+        if not from_me:
+            self.unread_count += 1
+        if self.last_message_at is None or at >= self.last_message_at:
+            self.last_message_id, self.last_message_at = message_id, at
+            self.last_kind, self.last_preview, self.last_from_me = kind, preview, from_me
+
+
+_COLUMNS = (
+    chats.c.id,
+    chats.c.workspace_id,
+    chats.c.account_id,
+    chats.c.contact_id,
+    chats.c.address,
+    chats.c.unread_count,
+    chats.c.last_message_at,
+    chats.c.last_message_id,
+    chats.c.last_kind,
+    chats.c.last_preview,
+    chats.c.last_from_me,
+)
+_BY_CONTACT = select(*_COLUMNS).where(
+    chats.c.workspace_id.in_(bindparam("workspaces", expanding=True)),
+    chats.c.account_id.in_(bindparam("accounts", expanding=True)),
+    chats.c.contact_id.in_(bindparam("contacts", expanding=True)),
+)
+_BY_ADDRESS = select(*_COLUMNS).where(
+    chats.c.workspace_id.in_(bindparam("workspaces", expanding=True)),
+    chats.c.account_id.in_(bindparam("accounts", expanding=True)),
+    chats.c.address.in_(bindparam("addresses", expanding=True)),
+)
+_SAVE = (
+    update(chats)
+    .where(chats.c.workspace_id == bindparam("w"), chats.c.id == bindparam("i"))
+    .values(
+        last_message_id=bindparam("message"),
+        last_message_at=bindparam("at"),
+        last_kind=bindparam("kind"),
+        last_preview=bindparam("preview"),
+        last_from_me=bindparam("mine"),
+        unread_count=bindparam("unread"),
+        address=bindparam("address"),
+    )
+)
+
+
+def ensure_chats(
+    tx: Tx,
+    workspaces: Collection[uuid.UUID],
+    direct: Mapping[tuple[uuid.UUID, uuid.UUID], NewChat],
+    groups: Mapping[tuple[uuid.UUID, uuid.UUID, str], NewChat],
+) -> tuple[dict[tuple[uuid.UUID, uuid.UUID], ChatState], dict[tuple[uuid.UUID, uuid.UUID, str], ChatState]]:
+    """Return chats by (account, contact) and by (workspace, account, address); missing ones are inserted.
+
+    A direct chat's address follows the addressing mode that the peer used last.
+    """
+    accounts = {new.account_id for new in (*direct.values(), *groups.values())}
+    by_contact: dict[tuple[uuid.UUID, uuid.UUID], ChatState] = {}
+    by_address: dict[tuple[uuid.UUID, uuid.UUID, str], ChatState] = {}
+    common = {"workspaces": list(workspaces), "accounts": list(accounts)}
+    if direct:
+        contacts = {contact for _, contact in direct}
+        for row in tx.execute(_BY_CONTACT, {**common, "contacts": list(contacts)}).mappings():
+            key = (row["account_id"], row["contact_id"])
+            if key in direct:
+                by_contact[key] = ChatState(**{**row, "address": direct[key].address})
+    if groups:
+        addresses = {new.address for new in groups.values()}
+        for row in tx.execute(_BY_ADDRESS, {**common, "addresses": list(addresses)}).mappings():
+            by_address[row["workspace_id"], row["account_id"], row["address"]] = ChatState(**row)
+    rows: list[dict[str, Any]] = []
+    for contact_key, new in direct.items():
+        if contact_key not in by_contact:
+            by_contact[contact_key] = _created(new, rows)
+    for address_key, new in groups.items():
+        if address_key not in by_address:
+            by_address[address_key] = _created(new, rows)
+    if rows:
+        tx.execute(insert(chats), rows)
+    return by_contact, by_address
+
+
+def _created(new: NewChat, rows: list[dict[str, Any]]) -> ChatState:
+    chat_id = uuid7()
+    rows.append(
+        {
+            "id": chat_id,
+            "workspace_id": new.workspace_id,
+            "account_id": new.account_id,
+            "kind": new.kind,
+            "contact_id": new.contact_id,
+            "address": new.address,
+            "unread_count": 0,
+            "created_at": utc_now(),
+        }
+    )
+    return ChatState(chat_id, new.workspace_id, new.account_id, new.contact_id, new.address, 0, None)
+
+
+def save_chats(tx: Tx, states: Iterable[ChatState]) -> None:
+    """Write the newest message and the unread count of chats."""
+    rows = [
+        {
+            "w": state.workspace_id,
+            "i": state.id,
+            "message": state.last_message_id,
+            "at": state.last_message_at,
+            "kind": state.last_kind,
+            "preview": state.last_preview,
+            "mine": state.last_from_me,
+            "unread": state.unread_count,
+            "address": state.address,
+        }
+        for state in states
+    ]
+    if rows:
+        tx.execute(_SAVE, rows)
+
+
+def find_chat(tx: Tx, workspace_id: uuid.UUID, chat_id: uuid.UUID) -> RowMapping | None:
+    """Return a chat."""
+    return tx.one(select(chats).where(chats.c.workspace_id == workspace_id, chats.c.id == chat_id))
+
+
+def find_chats(
+    tx: Tx, workspaces: Collection[uuid.UUID], account_id: uuid.UUID, addresses: Collection[str]
+) -> Sequence[RowMapping]:
+    """Return chats of an account by address."""
+    parameters = {"workspaces": list(workspaces), "accounts": [account_id], "addresses": list(addresses)}
+    return tx.execute(_BY_ADDRESS, parameters).mappings().all()
+
+
+def change_chat(tx: Tx, workspace_id: uuid.UUID, chat_id: uuid.UUID, values: Mapping[str, Any]) -> None:
+    """Update one chat."""
+    tx.execute(update(chats).where(chats.c.workspace_id == workspace_id, chats.c.id == chat_id).values(**values))
+
+
+def chat_page(
+    tx: Tx,
+    workspace_id: uuid.UUID,
+    *,
+    account_id: uuid.UUID | None,
+    unread: bool,
+    contact_ids: Any | None,
+    pattern: str | None,
+    before: tuple[dt.datetime, uuid.UUID] | None,
+    limit: int,
+) -> Sequence[RowMapping]:
+    """Return chats with messages, newest first. `contact_ids` is a select of matching contacts, or None."""
+    statement = select(chats).where(chats.c.workspace_id == workspace_id, chats.c.last_message_at.is_not(None))
+    if account_id is not None:
+        statement = statement.where(chats.c.account_id == account_id)
+    if unread:
+        statement = statement.where(chats.c.unread_count > 0)
+    if contact_ids is not None and pattern is not None:
+        matches = func.lower(chats.c.last_preview).like(pattern, escape="\\")
+        statement = statement.where(or_(chats.c.contact_id.in_(contact_ids), matches))
+    if before is not None:
+        at, chat_id = before
+        statement = statement.where(
+            or_(chats.c.last_message_at < at, and_(chats.c.last_message_at == at, chats.c.id < chat_id))
+        )
+    return tx.all(statement.order_by(chats.c.last_message_at.desc(), chats.c.id.desc()).limit(limit))
+
+
+def move_chats(tx: Tx, workspace_id: uuid.UUID, loser: uuid.UUID, winner: uuid.UUID) -> None:
+    """Give the chats of one contact to another; where both have a chat on an account, the two become one."""
+    rows = tx.all(
+        select(*_COLUMNS).where(chats.c.workspace_id == workspace_id, chats.c.contact_id.in_([loser, winner]))
+    )
+    kept = {row["account_id"]: row for row in rows if row["contact_id"] == winner}
+    for row in (row for row in rows if row["contact_id"] == loser):
+        target = kept.get(row["account_id"])
+        if target is None:
+            change_chat(tx, workspace_id, row["id"], {"contact_id": winner})
+            continue
+        for table in (messages, outbox):
+            tx.execute(
+                update(table)
+                .where(table.c.workspace_id == workspace_id, table.c.chat_id == row["id"])
+                .values(chat_id=target["id"])
+            )
+        newest = max((target, row), key=lambda chat: (chat["last_message_at"] is not None, chat["last_message_at"]))
+        tx.execute(delete(chats).where(chats.c.workspace_id == workspace_id, chats.c.id == row["id"]))
+        names = ("last_message_id", "last_message_at", "last_kind", "last_preview", "last_from_me", "address")
+        change_chat(
+            tx,
+            workspace_id,
+            target["id"],
+            {
+                **{name: newest[name] for name in names},
+                "unread_count": target["unread_count"] + row["unread_count"],
+            },
+        )
