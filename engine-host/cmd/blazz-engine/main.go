@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"time"
 
+	"github.com/blazz/blazz/engine-host/internal/crash"
 	"github.com/blazz/blazz/engine-host/internal/host"
 	"go.mau.fi/whatsmeow/binary/token"
 )
@@ -29,10 +31,12 @@ func main() {
 		os.Exit(serve(args))
 	case "dictionary":
 		os.Exit(print(dictionary()))
+	case "crash-report":
+		os.Exit(crashReport(args))
 	case "version":
 		os.Exit(print(map[string]string{"version": version, "whatsmeow": libraryVersion()}))
 	}
-	fmt.Fprintf(os.Stderr, "unknown command %q: serve, dictionary or version\n", command)
+	fmt.Fprintf(os.Stderr, "unknown command %q: serve, dictionary, crash-report or version\n", command)
 	os.Exit(2)
 }
 
@@ -62,13 +66,36 @@ func serve(args []string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
 	}
-	o.Log = slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: logLevel}))
+	logs := os.Stderr
+	if o.Socket != "" {
+		recorder, stderr, err := crash.Start(filepath.Dir(o.Socket))
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		o.Crash, logs = recorder, stderr
+	}
+	o.Log = slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: logLevel}))
 	o.Version, o.Library = version, libraryVersion()
 	code, err := host.Run(o, os.Stdin, os.Stdout)
 	if err != nil {
 		o.Log.Error("cannot serve", "error", err.Error())
 	}
 	return code
+}
+
+// crashReport prints how the host that served in a socket directory ended.
+func crashReport(args []string) int {
+	if len(args) != 1 {
+		fmt.Fprintln(os.Stderr, "usage: blazz-engine crash-report SOCKET-DIRECTORY")
+		return 2
+	}
+	summary, err := crash.Read(args[0])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return print(summary)
 }
 
 // dictionary is the token dictionary of the linked library, for codecs that must speak the same one.

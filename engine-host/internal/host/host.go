@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/blazz/blazz/engine-host/internal/crash"
 	"github.com/blazz/blazz/engine-host/internal/deadman"
 	pb "github.com/blazz/blazz/engine-host/internal/enginepb"
 	"github.com/blazz/blazz/engine-host/internal/events"
@@ -48,6 +49,7 @@ type Options struct {
 	DeviceName  string
 	Version     string
 	Library     string
+	Crash       *crash.Recorder
 	Log         *slog.Logger
 }
 
@@ -100,7 +102,7 @@ func Run(o Options, stdin io.Reader, stdout io.Writer) (int, error) {
 	defer files.Close()
 	hub := events.NewHub(events.DefaultLimits(o.AckTimeout))
 	manager := session.NewManager(session.Config{
-		Network: net, Guard: dead, Hub: hub, Root: root, Media: files, Fail: fail, Log: o.Log,
+		Network: net, Guard: dead, Hub: hub, Root: root, Media: files, Fail: fail, Crash: o.Crash, Log: o.Log,
 		Store: store.Options{NetworkID: net.ID, Synchronous: o.StoreSync, IdleClose: o.StoreIdle},
 	})
 	dead.OnChange(

@@ -13,6 +13,8 @@ import (
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/types"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -53,7 +55,7 @@ func parseJID(text string) (types.JID, error) {
 }
 
 // Send sends one message under the caller's id. The caller's deadline cannot cut between the ratchet's step and the write
-// to the socket: the send goes on without it.
+// to the socket: the send goes on without it, for at most twice the time-out.
 func (s *Session) Send(ctx context.Context, q *pb.SendRequest) (*pb.SendReply, error) {
 	to, err := parseJID(q.To)
 	if err != nil {
@@ -78,7 +80,7 @@ func (s *Session) Send(ctx context.Context, q *pb.SendRequest) (*pb.SendReply, e
 	s.mu.Lock()
 	if s.leaving[q.MessageId] != nil {
 		s.mu.Unlock()
-		return nil, invalid("message id %s is being sent", q.MessageId)
+		return nil, status.Error(codes.Aborted, "unknown_outcome: an earlier call still sends this id")
 	}
 	s.leaving[q.MessageId] = d
 	s.mu.Unlock()
@@ -91,6 +93,13 @@ func (s *Session) Send(ctx context.Context, q *pb.SendRequest) (*pb.SendReply, e
 	if given := q.Options.GetTimeoutS(); given > 0 {
 		timeout = min(maxSendTimeout, time.Duration(given*float64(time.Second)))
 	}
+	// whatsmeow bounds only the wait for the answer; what comes before (devices, prekeys) gets the same time.
+	preparing := time.AfterFunc(timeout, func() {
+		if !d.left.Load() {
+			cancel()
+		}
+	})
+	defer preparing.Stop()
 	sent, err := s.client.SendMessage(ctx, to, content, whatsmeow.SendRequestExtra{
 		ID: q.MessageId, Timeout: timeout, MediaHandle: q.Options.GetMediaHandle(), Peer: q.Options.GetPeer(),
 	})

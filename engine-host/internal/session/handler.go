@@ -10,6 +10,7 @@ import (
 	pb "github.com/blazz/blazz/engine-host/internal/enginepb"
 	"github.com/blazz/blazz/engine-host/internal/events"
 	"github.com/blazz/blazz/engine-host/internal/failpoint"
+	"go.mau.fi/whatsmeow/appstate"
 	waBinary "go.mau.fi/whatsmeow/binary"
 	waevents "go.mau.fi/whatsmeow/types/events"
 )
@@ -51,7 +52,7 @@ func (s *Session) onMessage(e *waevents.Message) bool {
 		return false
 	}
 	if err := fail.Hit(failpoint.LibraryPanic); err != nil {
-		go func() { panic(err) }() // the like of a panic in a goroutine of the library
+		go s.breakDown(err)
 	}
 	body := s.event()
 	translated, err := message(e, s.offline.Load())
@@ -65,6 +66,11 @@ func (s *Session) onMessage(e *waevents.Message) bool {
 	}
 	return fail.Hit(failpoint.MessageAfterStoredBeforeConfirm) == nil
 }
+
+// breakDown is the like of a panic in a goroutine of the library.
+//
+//go:noinline
+func (s *Session) breakDown(err error) { panic(fmt.Errorf("session %s: %w", s.id, err)) }
 
 // deliver waits until the subscriber has stored the event. Where it has not, the connection is reset after a moment:
 // the server sends again only after a new login.
@@ -107,6 +113,10 @@ func (s *Session) onOther(event any) {
 	case *waevents.OfflineSyncCompleted:
 		s.offline.Store(false)
 		s.report(&pb.State{State: pb.SessionState_SESSION_STATE_OFFLINE_SYNC_DONE, Detail: strconv.Itoa(e.Count)})
+	case *waevents.AppStateSyncComplete:
+		if e.Name == appstate.WAPatchCriticalBlock { // the account's own name lives there
+			s.ownName()
+		}
 	case *waevents.Disconnected:
 		s.up.Store(false)
 		s.mail.put(signal{kind: sigDown, detail: "the connection was closed"})
@@ -148,6 +158,23 @@ func (s *Session) onOther(event any) {
 			s.m.cfg.Hub.Post(body, false)
 		}
 	}
+}
+
+// ownName tells the account's name when app state has brought it.
+func (s *Session) ownName() {
+	s.mu.Lock()
+	before := s.who.pushName
+	s.mu.Unlock()
+	s.remember()
+	s.mu.Lock()
+	who := s.who
+	s.mu.Unlock()
+	if who.pushName == before {
+		return
+	}
+	body := s.event()
+	body.Body = &pb.Event_PushName{PushName: &pb.PushName{Jid: who.jid, JidAlt: who.lid, Name: who.pushName}}
+	s.m.cfg.Hub.Post(body, false)
 }
 
 func errorText(err error) string {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/blazz/blazz/engine-host/internal/crash"
 	pb "github.com/blazz/blazz/engine-host/internal/enginepb"
 	"github.com/blazz/blazz/engine-host/internal/events"
 	"github.com/blazz/blazz/engine-host/internal/failpoint"
@@ -27,6 +28,7 @@ type Config struct {
 	Store   store.Options
 	Media   *media.Dir
 	Fail    *failpoint.Set
+	Crash   *crash.Recorder
 	Log     *slog.Logger
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	pb "github.com/blazz/blazz/engine-host/internal/enginepb"
 	"github.com/blazz/blazz/engine-host/internal/store"
@@ -82,6 +83,7 @@ func (m *Manager) open(ctx context.Context, q *pb.StartSessionRequest) (*Session
 		return nil, status.Error(codes.FailedPrecondition, "store_missing: the store holds no identity")
 	}
 	s.client = s.newClient(logger)
+	m.cfg.Crash.Session(s.id, unsafe.Pointer(s), unsafe.Pointer(s.client))
 	s.remember()
 	return s, nil
 }
