@@ -1,6 +1,7 @@
 /** Keys that work on every page: `g` then a letter goes somewhere, `n` starts a chat, `?` shows the list. */
-import { defineShortcuts } from '@nuxt/ui/composables'
 import { useRouter } from 'vue-router'
+
+import { useShortcuts } from '@/composables/useShortcuts'
 
 export interface Shortcut {
   keys: string[]
@@ -15,7 +16,7 @@ export const GLOBAL_SHORTCUTS: Shortcut[] = [
   { keys: ['G', 'I'], text: 'shortcuts.inbox' },
   { keys: ['G', 'C'], text: 'shortcuts.contacts' },
   { keys: ['G', 'N'], text: 'shortcuts.numbers' },
-  { keys: ['G', 'K'], text: 'shortcuts.keys' },
+  { keys: ['G', 'A'], text: 'shortcuts.keys' },
   { keys: ['G', 'E'], text: 'shortcuts.events' },
   { keys: ['G', 'S'], text: 'shortcuts.settings' }
 ]
@@ -34,13 +35,13 @@ export const INBOX_SHORTCUTS: Shortcut[] = [
 export function useGlobalShortcuts(help: () => void): void {
   const router = useRouter()
   const go = (path: string) => () => void router.push(path)
-  defineShortcuts({
+  useShortcuts({
     '?': help,
     n: go('/inbox?new='),
     'g-i': go('/inbox'),
     'g-c': go('/contacts'),
     'g-n': go('/numbers'),
-    'g-k': go('/developers/keys'),
+    'g-a': go('/developers/keys'),
     'g-e': go('/developers/events'),
     'g-s': go('/settings')
   })

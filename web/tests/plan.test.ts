@@ -1,0 +1,58 @@
+/** The event stream's reducer: bursts become the fewest reads, and states never go backwards. */
+import { describe, expect, it } from 'vitest'
+
+import { advance, planEvents } from '@/api/stream/plan'
+
+import { event } from './samples'
+
+describe('a burst of events', () => {
+  it('keeps only the newest state of a message', () => {
+    const status = (position: number, state: string) =>
+      event(position, 'message.status', { message_id: 'm1', chat_id: 'c1', state })
+    const plan = planEvents([status(1, 'sent'), status(2, 'read'), status(3, 'delivered')])
+    expect([...plan.statuses]).toEqual([['m1', { chatId: 'c1', state: 'read', error: null }]])
+    expect(plan.messages.size).toBe(0)
+  })
+
+  it('reads each new message and each chat once', () => {
+    const plan = planEvents([
+      event(1, 'message.received', { message_id: 'm1', chat_id: 'c1', contact_id: 'p1' }),
+      event(2, 'message.sent', { message_id: 'm2', chat_id: 'c1', state: 'pending' }),
+      event(3, 'chat.updated', { chat_id: 'c1', unread_count: 1 })
+    ])
+    expect([...plan.messages.keys()]).toEqual(['m1', 'm2'])
+    expect([...plan.chats]).toEqual(['c1'])
+    expect([...plan.inbound]).toEqual(['m1'])
+  })
+
+  it('finds the number of a session event in its data or beside it', () => {
+    const beside = { ...event(1, 'session.connected', { status: 'connected' }), account_id: 'a1' }
+    const plan = planEvents([beside, event(2, 'session.failed', { account_id: 'a2', status: 'failed' })])
+    expect([...plan.accounts]).toEqual(['a1', 'a2'])
+    expect(plan.accountListChanged).toBe(true)
+  })
+
+  it('ignores what it does not understand', () => {
+    const plan = planEvents([
+      event(1, 'message.status', { message_id: 'm1', chat_id: 'c1', state: 'evaporated' }),
+      event(2, 'something.new', { chat_id: 'c1' }),
+      event(3, 'message.received', {})
+    ])
+    expect(plan.statuses.size + plan.messages.size + plan.chats.size).toBe(0)
+  })
+})
+
+describe('the state of a message', () => {
+  it('never goes back', () => {
+    expect(advance('read', 'delivered')).toBe('read')
+    expect(advance('sent', 'pending')).toBe('sent')
+    expect(advance('sent', 'delivered')).toBe('delivered')
+  })
+
+  it('fails only while it is pending, and may leave a failure by a retry', () => {
+    expect(advance('pending', 'failed')).toBe('failed')
+    expect(advance('delivered', 'failed')).toBe('delivered')
+    expect(advance('failed', 'pending')).toBe('pending')
+    expect(advance('failed', 'sent')).toBe('sent')
+  })
+})
