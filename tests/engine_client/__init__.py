@@ -1,0 +1,1 @@
+"""Tests of the engine contract with the real engine host."""

@@ -1,0 +1,1 @@
+"""Tests of sessions: the real engine host against the simulated network."""

@@ -1,0 +1,1 @@
+"""What tests of several rooms share: the simulated network, a running instance, waiting for conditions."""

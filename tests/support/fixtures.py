@@ -1,0 +1,23 @@
+"""Fixtures of the tests that use the application: `running` is one on a fresh database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.app import Person, Running, run_app
+
+
+@pytest.fixture
+async def running(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Running]:
+    """The application on a fresh database."""
+    async with run_app(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+async def owner(running: Running) -> Person:
+    """The first owner, signed in."""
+    return await running.owner()
