@@ -13,9 +13,10 @@ from blazz.engine_client.errors import (
     UnknownOutcome,
 )
 from blazz.engine_client.network import NetworkSettings
-from blazz.engine_client.process import EngineOptions, EngineProcess
+from blazz.engine_client.process import CrashReport, EngineOptions, EngineProcess
 
 __all__ = [
+    "CrashReport",
     "EngineClient",
     "EngineError",
     "EngineGone",

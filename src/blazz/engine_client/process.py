@@ -24,6 +24,7 @@ from blazz.kit.errors import BlazzError
 
 _log = structlog.get_logger(__name__)
 _LINE_LIMIT = 256 * 1024  # bytes of one log line; a longer one is skipped
+_REPORT_S = 5.0
 _LEVELS = {"debug": "debug", "info": "info", "warn": "warning", "warning": "warning", "error": "error"}
 
 
@@ -41,17 +42,29 @@ class EngineOptions:
     ready_s: float = 20.0
 
 
+@dataclass(frozen=True, slots=True)
+class CrashReport:
+    """How an engine host ended by itself: what failed, where, and for which sessions. Holds no values."""
+
+    kind: str = ""
+    frames: tuple[str, ...] = ()
+    sessions: frozenset[str] = frozenset()
+
+
 class EngineProcess:
     """A running engine host. Made by `start`; `client` speaks to it; `exited` ends when it ends."""
 
-    def __init__(self, process: asyncio.subprocess.Process, directory: Path, client: EngineClient) -> None:
+    def __init__(
+        self, binary: Path, process: asyncio.subprocess.Process, directory: Path, client: EngineClient
+    ) -> None:
+        self._binary = binary
         self._process = process
         self._directory = directory
         self.client = client
         self._logs = asyncio.create_task(self._read_logs(), name="engine-logs")
         self.run_id = ""
         self.last_lines: list[str] = []
-        """The last lines which were not JSON: a Go panic ends up here."""
+        """The last errors and lines that were no log entries, for the one who must know why it ended."""
 
     @classmethod
     async def start(cls, options: EngineOptions) -> EngineProcess:
@@ -76,7 +89,7 @@ class EngineProcess:
         except OSError as error:
             shutil.rmtree(directory, ignore_errors=True)
             raise BlazzError("engine_not_started", f"{options.binary} cannot be run: {error}", 500) from error
-        engine = cls(process, directory, EngineClient.open(socket))
+        engine = cls(options.binary, process, directory, EngineClient.open(socket))
         try:
             await engine._wait_ready(options.ready_s)
         except BaseException:
@@ -97,6 +110,26 @@ class EngineProcess:
     async def exited(self) -> int:
         """Wait for the end; return the exit code (negative: the signal's number)."""
         return await self._process.wait()
+
+    async def crash_report(self) -> CrashReport:
+        """Return how a host that has ended failed; call it before `kill`, which removes the traces."""
+        try:
+            async with asyncio.timeout(_REPORT_S):
+                reading = await asyncio.create_subprocess_exec(
+                    *(str(self._binary), "crash-report", str(self._directory)),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.DEVNULL,
+                )
+                said, _ = await reading.communicate()
+            report: Any = json.loads(said)
+            if not report.get("crashed"):
+                return CrashReport()
+            frames, sessions = tuple(report.get("frames", ())), frozenset(report.get("sessions", ()))
+            return CrashReport(str(report.get("kind", "")), frames, sessions)
+        except (OSError, TimeoutError, ValueError, AttributeError) as error:
+            _log.warning("crash report cannot be read", error=str(error))
+            return CrashReport()
 
     async def stop(self, timeout_s: float = 8.0) -> None:
         """Close standard input and terminate, wait `timeout_s` for a polite end, then kill. Idempotent."""

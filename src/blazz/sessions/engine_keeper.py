@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from blazz.engine_client import EngineClient, EngineGone, EngineOptions, EngineProcess
+from blazz.engine_client import CrashReport, EngineClient, EngineGone, EngineOptions, EngineProcess
 from blazz.engine_client.stream import EventStream
 from blazz.kit.errors import BlazzError
 from blazz.sessions.engine_lock import take_engine_lock
@@ -29,7 +29,7 @@ class KeeperHooks:
 
     up: Callable[[EngineClient], Awaitable[None]]
     stream: Callable[[EventStream], Awaitable[None]]
-    down: Callable[[int, list[str]], Awaitable[None]]
+    down: Callable[[int, CrashReport], Awaitable[None]]
 
 
 class EngineKeeper:
@@ -91,9 +91,18 @@ class EngineKeeper:
             began = time.monotonic()
             code = await self._live(process)
             failures = 1 if time.monotonic() - began > _STABLE_S else failures + 1
-            _log.error("engine host ended", exit_code=code, pid=process.pid, said=process.last_lines[-5:])
+            report = await process.crash_report()
+            _log.error(
+                "engine host ended",
+                exit_code=code,
+                pid=process.pid,
+                kind=report.kind,
+                frames=report.frames[:8],
+                sessions=sorted(report.sessions),
+                said=process.last_lines[-5:],
+            )
             await process.kill()
-            await self._hooks.down(code, process.last_lines)
+            await self._hooks.down(code, report)
             while True:
                 await asyncio.sleep(_PAUSES_S[min(failures, len(_PAUSES_S)) - 1])
                 try:

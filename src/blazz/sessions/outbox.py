@@ -138,7 +138,8 @@ class Outbox:
         except BaseException:
             self._hinted.update(session.account_id for session in ready)
             raise
-        failpoints.reach("outbox.claimed") if items else None
+        if items:
+            failpoints.reach("outbox.claimed")
         chats: dict[uuid.UUID, list[OutboxItem]] = defaultdict(list)
         for item in items:
             chats[item.chat_id].append(item)
@@ -186,7 +187,7 @@ class Outbox:
             last = self._results.put(item, self._result(item, outcome))
             if isinstance(outcome, (NotSent, Unknown)):
                 for rest in items[index + 1 :]:
-                    last = self._results.put(rest, SendResult.requeue(rest, utc_now()))
+                    last = self._results.put(rest, self._result(rest, NotSent("behind another"), pause_s=0))
                 break
         if last is not None:
             await last
@@ -211,16 +212,19 @@ class Outbox:
         return outcome
 
     @staticmethod
-    def _result(item: OutboxItem, outcome: Outcome) -> SendResult:
+    def _result(item: OutboxItem, outcome: Outcome, pause_s: float = _AGAIN_S) -> SendResult:
         now = utc_now()
         if isinstance(outcome, Sent):
             return SendResult.sent(item, outcome.at)
         if isinstance(outcome, Rejected):
             return SendResult.failed(item, outcome.code, outcome.detail)
         if isinstance(outcome, Unknown):
-            pause = min(_UNKNOWN_MAX_S, 2.0 ** min(item.attempts, 6))
-            return SendResult.unknown(item, now + dt.timedelta(seconds=pause))
-        return SendResult.requeue(item, now + dt.timedelta(seconds=_AGAIN_S))
+            pause_s = min(_UNKNOWN_MAX_S, 2.0 ** min(item.attempts, 6))
+        elif item.attempts <= 1:
+            return SendResult.requeue(item, now + dt.timedelta(seconds=pause_s))
+        # only attempts without a known outcome are counted, so an earlier one of this message may be out: the row
+        # keeps its place as unknown even when this attempt did not leave
+        return SendResult.unknown(item, now + dt.timedelta(seconds=pause_s))
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -11,7 +11,15 @@ import structlog
 
 from blazz.accounts import service as accounts
 from blazz.cluster import service as cluster
-from blazz.engine_client import EngineClient, EngineError, EngineGone, EngineOptions, NotConnected, StaleEpoch
+from blazz.engine_client import (
+    CrashReport,
+    EngineClient,
+    EngineError,
+    EngineGone,
+    EngineOptions,
+    NotConnected,
+    StaleEpoch,
+)
 from blazz.engine_client.stream import EventStream
 from blazz.kit.db import Database, Platform, Tx
 from blazz.kit.errors import unavailable
@@ -127,9 +135,9 @@ class Supervisor:
         await self.lease.tell_engine()
         self._tasks.start(self._start_all(), "session-starts")
 
-    async def _engine_down(self, code: int, said: list[str]) -> None:
+    async def _engine_down(self, code: int, report: CrashReport) -> None:
         self._stream = None
-        quarantined = self._quarantine.implicated(said)
+        quarantined = self._quarantine.implicated(report.sessions)
         for session in self.registry:
             if not session.started and not session.connected:
                 continue
