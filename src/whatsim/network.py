@@ -33,13 +33,14 @@ from whatsim.server.certificates import noise_chain, tls_context, write_private
 from whatsim.server.connection import Connection
 from whatsim.server.core import Core
 from whatsim.server.counters import Counters
+from whatsim.server.entities import now
 from whatsim.server.faults import Fault
 from whatsim.server.linking import Linking
 from whatsim.server.media_host import MediaHost
 from whatsim.server.router import Router
 from whatsim.server.session import SessionDesk, stream_error
 from whatsim.server.store import Store
-from whatsim.server.world import World, now
+from whatsim.server.world import World
 from whatsim.wire.errors import WireError
 from whatsim.wire.media import unseal
 

@@ -12,8 +12,8 @@ import os
 import struct
 from typing import NamedTuple
 
+from whatsim.server.entities import Phone, now
 from whatsim.server.store import Store
-from whatsim.server.world import Phone, now
 from whatsim.wire.curve import derive_private, hkdf, hmac_sha256
 from whatsim.wire.e2e import (
     TYPE_KEY_SHARE,

@@ -11,10 +11,10 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 
 from whatsim.model import ImageContent, InvalidContent, MessageType, OutgoingContent, RawContent, TextContent
+from whatsim.server.entities import Message as ShownMessage
+from whatsim.server.entities import Phone, now
 from whatsim.server.media_host import HOST, MediaHost
 from whatsim.server.store import Store
-from whatsim.server.world import Message as ShownMessage
-from whatsim.server.world import Phone, now
 from whatsim.wire.e2e import (
     ContextInfo,
     DocumentMessage,

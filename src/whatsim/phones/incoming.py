@@ -9,7 +9,7 @@ from whatsim.phones.app_state import key_share
 from whatsim.phones.contents import Contents, media_of_reading
 from whatsim.phones.outgoing import Sender
 from whatsim.phones.sessions import Sessions
-from whatsim.server.world import Device, Message, Phone, now
+from whatsim.server.entities import Device, Message, Phone, now
 from whatsim.wire import e2e
 from whatsim.wire.binary import Node
 from whatsim.wire.errors import WireError

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from whatsim.phones.app_state import key_share
 from whatsim.phones.contents import Contents, Prepared
 from whatsim.phones.sessions import Sessions
+from whatsim.server.entities import Device, Message, Phone, now
 from whatsim.server.queries.keys import phone_retry_keys, read_signed_key
 from whatsim.server.stanzas import number_bytes, timestamp
-from whatsim.server.world import Device, Message, Phone, now
 from whatsim.wire import e2e
 from whatsim.wire.binary import Node
 from whatsim.wire.jid import LID_SERVER, USER_SERVER

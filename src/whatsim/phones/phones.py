@@ -14,7 +14,7 @@ from whatsim.phones.incoming import Receiver
 from whatsim.phones.outgoing import Sender
 from whatsim.phones.sessions import Sessions
 from whatsim.phones.views import message_view, phone_view
-from whatsim.server.world import Device, Message, Phone, now
+from whatsim.server.entities import Device, Message, Phone, now
 from whatsim.wire.binary import Node, decode
 from whatsim.wire.jid import LID_SERVER, USER_SERVER, parse_jid
 

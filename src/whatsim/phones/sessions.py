@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from whatsim.server.entities import Device, Phone
 from whatsim.server.store import Row
-from whatsim.server.world import Device, Phone
 from whatsim.wire.e2e import pad, unpad
 from whatsim.wire.signal import Bundle, CipherType, NoSession, SessionRecord
 

@@ -6,7 +6,7 @@ import datetime
 from typing import cast
 
 from whatsim.model import DeviceView, MediaView, MessageView, PhoneView, ReceiptState, ReceiptView
-from whatsim.server.world import Device, Message, Phone
+from whatsim.server.entities import Device, Message, Phone
 
 
 def phone_view(phone: Phone) -> PhoneView:

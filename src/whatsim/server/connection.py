@@ -7,8 +7,8 @@ import logging
 from enum import Enum, auto
 from typing import TYPE_CHECKING, cast
 
+from whatsim.server.entities import Device
 from whatsim.server.http import Request, take_request
-from whatsim.server.world import Device
 from whatsim.wire import websocket
 from whatsim.wire.binary import Node, decode, encode
 from whatsim.wire.errors import WireError

@@ -8,7 +8,7 @@ import itertools
 from dataclasses import dataclass, field
 
 from whatsim.model import FAULT_KINDS, LOGIN_REFUSALS, FaultKind, FaultSpec, FaultView, InvalidFault
-from whatsim.server.world import Device
+from whatsim.server.entities import Device
 
 # Which fields a kind accepts beside number and device, and which of them it needs.
 _FIELDS: dict[FaultKind, tuple[frozenset[str], frozenset[str]]] = {

@@ -16,10 +16,10 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from whatsim.model import LinkRefused
+from whatsim.server.entities import MAX_COMPANIONS, Device, Phone, now
 from whatsim.server.link_code import CodeExchange
 from whatsim.server.session import stream_error
 from whatsim.server.stanzas import device_hash, new_id, notification, timestamp
-from whatsim.server.world import MAX_COMPANIONS, Device, Phone, now
 from whatsim.wire.binary import Node
 from whatsim.wire.curve import KEY_SIZE, KEY_TYPE, sign, verify
 from whatsim.wire.errors import WireError

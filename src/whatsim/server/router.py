@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from whatsim.server.entities import Device, Phone, QueuedStanza
 from whatsim.server.stanzas import notification, queue_key, timestamp
-from whatsim.server.world import Device, Phone, QueuedStanza
 from whatsim.wire.binary import Node, encode
 from whatsim.wire.jid import LID_SERVER, SERVER_JID, USER_SERVER, Jid, parse_jid
 

@@ -6,8 +6,8 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
+from whatsim.server.entities import Device
 from whatsim.server.stanzas import ib, timestamp
-from whatsim.server.world import Device
 from whatsim.wire.binary import Node, decode, encode
 from whatsim.wire.jid import LID_SERVER
 from whatsim.wire.records import ClientPayload

@@ -7,15 +7,15 @@ messages of the losing session may still be under way.
 from __future__ import annotations
 
 import hmac
-import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from whatsim.wire.curve import KEY_TYPE, KeyPair, agree, hkdf, hmac_sha256, key_pair
 from whatsim.wire.errors import WireError
 from whatsim.wire.media import cbc_decrypt, cbc_encrypt
 from whatsim.wire.protobuf import read_fields, write_bytes, write_uint
+from whatsim.wire.signal_state import Chain, State, dump_state, load_state
 
 CipherType = Literal["pkmsg", "msg"]
 
@@ -27,7 +27,6 @@ MAX_JUMP = 2_000
 MAX_SKIPPED = 2_000
 MAX_CHAINS = 5
 MAX_ARCHIVED = 8
-_NONE = 0xFFFFFFFF
 
 
 class DecryptError(WireError):
@@ -71,32 +70,6 @@ class LocalIdentity:
     one_time_key: Callable[[int], KeyPair | None]
 
 
-@dataclass(slots=True)
-class _Chain:
-    ratchet: bytes
-    key: bytes
-    index: int
-
-
-@dataclass(slots=True)
-class _State:
-    """One session. `base` is the initiator's base key, `pending` what a first message must repeat until answered."""
-
-    root: bytes
-    send_key: bytes
-    send_index: int
-    previous: int
-    ratchet: KeyPair
-    base: bytes
-    pending: tuple[int | None, int] | None
-    chains: list[_Chain] = field(default_factory=list)
-    skipped: dict[tuple[bytes, int], bytes] = field(default_factory=dict)
-
-
-_FIXED = struct.Struct(">B32s32sII32s32s32sII")
-_CHAIN = struct.Struct(">32s32sI")
-
-
 class SessionRecord:
     """All sessions of one own identity with one remote device."""
 
@@ -104,8 +77,8 @@ class SessionRecord:
 
     def __init__(self, remote_identity: bytes) -> None:
         self.remote_identity = remote_identity
-        self._current: _State | None = None
-        self._archived: list[_State] = []
+        self._current: State | None = None
+        self._archived: list[State] = []
 
     @property
     def is_fresh(self) -> bool:
@@ -126,8 +99,8 @@ class SessionRecord:
         root, chain = _split(hkdf(secret, None, b"WhisperText", 64))
         ratchet = key_pair()
         new_root, send_key = _root_step(root, agree(ratchet.private, bundle.signed_key.public))
-        state = _State(new_root, send_key, 0, 0, ratchet, base.public, (bundle.one_time_id, bundle.signed_key.id))
-        state.chains.append(_Chain(bundle.signed_key.public, chain, 0))
+        state = State(new_root, send_key, 0, 0, ratchet, base.public, (bundle.one_time_id, bundle.signed_key.id))
+        state.chains.append(Chain(bundle.signed_key.public, chain, 0))
         self.remote_identity = bundle.identity
         self._promote(state)
 
@@ -198,18 +171,18 @@ class SessionRecord:
         self._promote(state)
         return plain
 
-    def _promote(self, state: _State) -> None:
+    def _promote(self, state: State) -> None:
         if self._current is not None:
             self._archived.insert(0, self._current)
             del self._archived[MAX_ARCHIVED:]
         self._current = state
 
-    def _open(self, state: _State, local: LocalIdentity, message: _Message) -> bytes:
+    def _open(self, state: State, local: LocalIdentity, message: _Message) -> bytes:
         chain = next((chain for chain in state.chains if chain.ratchet == message.ratchet), None)
         root = state.root
         if chain is None:
             root, key = _root_step(state.root, agree(state.ratchet.private, message.ratchet))
-            chain = _Chain(message.ratchet, key, 0)
+            chain = Chain(message.ratchet, key, 0)
             is_new = True
         else:
             is_new = False
@@ -255,7 +228,7 @@ class SessionRecord:
         states = [self._current] if self._current is not None else []
         parts = [self.remote_identity]
         for state in states + self._archived:
-            blob = _dump_state(state)
+            blob = dump_state(state)
             parts.append(len(blob).to_bytes(4, "big"))
             parts.append(blob)
         return b"".join(parts)
@@ -265,10 +238,10 @@ class SessionRecord:
         """Undo `dump`."""
         record = cls(data[:32])
         at = 32
-        states: list[_State] = []
+        states: list[State] = []
         while at < len(data):
             size = int.from_bytes(data[at : at + 4], "big")
-            states.append(_load_state(data[at + 4 : at + 4 + size]))
+            states.append(load_state(data[at + 4 : at + 4 + size]))
             at += 4 + size
         if states:
             record._current, record._archived = states[0], states[1:]
@@ -337,7 +310,7 @@ def _int(value: int | bytes | None) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _accept(local: LocalIdentity, first: FirstMessage) -> _State:
+def _accept(local: LocalIdentity, first: FirstMessage) -> State:
     if first.signed_id != local.signed_key_id:
         raise NoSession("unknown signed prekey")
     secret = (
@@ -352,7 +325,7 @@ def _accept(local: LocalIdentity, first: FirstMessage) -> _State:
             raise NoSession("unknown one-time prekey")
         secret += agree(one_time.private, first.base)
     root, chain = _split(hkdf(secret, None, b"WhisperText", 64))
-    return _State(root, chain, 0, 0, local.signed_key, first.base, None)
+    return State(root, chain, 0, 0, local.signed_key, first.base, None)
 
 
 def _split(material: bytes) -> tuple[bytes, bytes]:
@@ -378,35 +351,3 @@ def _message_keys(seed: bytes) -> tuple[bytes, bytes, bytes]:
 
 def _mac(key: bytes, sender: bytes, receiver: bytes, body: bytes) -> bytes:
     return hmac_sha256(key, KEY_TYPE + sender + KEY_TYPE + receiver + body)[:_MAC_SIZE]
-
-
-def _dump_state(state: _State) -> bytes:
-    one_time_id, signed_id = state.pending if state.pending is not None else (None, _NONE)
-    fixed = _FIXED.pack(
-        1,
-        state.root,
-        state.send_key,
-        state.send_index,
-        state.previous,
-        state.ratchet.private,
-        state.ratchet.public,
-        state.base,
-        _NONE if one_time_id is None else one_time_id,
-        signed_id,
-    )
-    parts = [fixed, bytes((len(state.chains),))]
-    parts += [_CHAIN.pack(chain.ratchet, chain.key, chain.index) for chain in state.chains]
-    parts += [_CHAIN.pack(ratchet, seed, index) for (ratchet, index), seed in state.skipped.items()]
-    return b"".join(parts)
-
-
-def _load_state(data: bytes) -> _State:
-    _, root, send_key, send_index, previous, private, public, base, one_time_id, signed_id = _FIXED.unpack_from(data)
-    pending = None if signed_id == _NONE else (None if one_time_id == _NONE else one_time_id, signed_id)
-    state = _State(root, send_key, send_index, previous, KeyPair(private, public), base, pending)
-    at = _FIXED.size
-    chains = data[at]
-    entries = [_CHAIN.unpack_from(data, at + 1 + n * _CHAIN.size) for n in range((len(data) - at - 1) // _CHAIN.size)]
-    state.chains = [_Chain(ratchet, key, index) for ratchet, key, index in entries[:chains]]
-    state.skipped = {(ratchet, index): seed for ratchet, seed, index in entries[chains:]}
-    return state

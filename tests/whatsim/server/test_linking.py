@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from tests.whatsim.companion import Companion
 from whatsim.model import DeviceNotFound, LinkRefused
 from whatsim.network import Network
-from whatsim.server.world import MAX_COMPANIONS
+from whatsim.server.entities import MAX_COMPANIONS
 from whatsim.wire.binary import Node
 from whatsim.wire.curve import agree, hkdf, key_pair
 

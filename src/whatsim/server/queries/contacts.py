@@ -12,7 +12,7 @@ from whatsim.wire.errors import WireError
 from whatsim.wire.jid import LEGACY_SERVER, LID_SERVER, USER_SERVER, Jid, parse_jid
 
 if TYPE_CHECKING:
-    from whatsim.server.world import Phone
+    from whatsim.server.entities import Phone
 
 MAX_USERS = 1_000
 

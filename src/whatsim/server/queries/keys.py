@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from whatsim.server.entities import Phone
 from whatsim.server.queries.query import Query
 from whatsim.server.stanzas import number_bytes
-from whatsim.server.world import Phone
 from whatsim.wire.binary import Node
 from whatsim.wire.curve import KEY_SIZE, KEY_TYPE
 from whatsim.wire.errors import WireError

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from whatsim.server.world import Device
+from whatsim.server.entities import Device
 from whatsim.wire.binary import Node
 from whatsim.wire.errors import WireError
 from whatsim.wire.jid import SERVER_JID
