@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
+import importlib.util
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -160,9 +162,9 @@ async def run_app(directory: Path, **settings: Any) -> AsyncIterator[Running]:
 
 def media_store(directory: Path) -> Any:
     """The real store of media files."""
-    from blazz.media.store import MediaStore
-
-    return MediaStore.open(directory)
+    if importlib.util.find_spec("blazz.media.store") is None:
+        return None
+    return importlib.import_module("blazz.media.store").MediaStore.open(directory)
 
 
 def problem(answer: httpx.Response, status: int, code: str | None = None) -> dict[str, Any]:
