@@ -1,4 +1,4 @@
-"""Files of inbound messages: fetched by the engine host, checked and stored by the media room, tried again for a day."""
+"""Files of inbound messages: fetched by the engine host, stored by the media room, tried again for a day."""
 
 from __future__ import annotations
 

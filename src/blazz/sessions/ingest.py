@@ -21,6 +21,7 @@ from blazz.kit.db import Database, Tx, Workspaces
 from blazz.kit.errors import BlazzError
 from blazz.messaging import inbound as messaging
 from blazz.messaging.model import InboundMessage, InboundReceipt, PreparedMessage
+from blazz.messaging.receipts import store_receipts
 from blazz.sessions.inbound import identity_of, message_of, receipt_of, undecryptable_of
 from blazz.sessions.registry import Session
 
@@ -146,7 +147,7 @@ class Ingest:
         self.counters.unprocessable += 1
         if delivery.event.HasField("message"):
             try:
-                await self._store([delivery], as_it_is=True)
+                await self._store_as_it_is(delivery)
             except Exception as again:  # noqa: BLE001 - any content may fail in any way
                 if is_infrastructure(again):
                     self._refuse([delivery])
@@ -154,7 +155,7 @@ class Ingest:
                 _log.exception("an unprocessable event is dropped", account=account)
         self._settle([delivery], set())
 
-    async def _store(self, group: Sequence[Delivery], *, as_it_is: bool = False) -> set[UUID]:
+    async def _store(self, group: Sequence[Delivery]) -> set[UUID]:
         """Store a group in one unit of work; returns the accounts that we no longer own."""
         messages: list[InboundMessage] = []
         receipts: list[InboundReceipt] = []
@@ -166,7 +167,7 @@ class Ingest:
                 messages.append(undecryptable_of(delivery.session, event.undecryptable))
             else:
                 receipts.append(receipt_of(delivery.session, event.receipt))
-        prepared = [messaging.unprocessable(m) for m in messages] if as_it_is else messaging.prepare(messages)
+        prepared = messaging.prepare(messages)
         pairs = [(delivery.session.account_id, delivery.event.epoch) for delivery in group]
         scope = Workspaces.of(delivery.session.workspace_id for delivery in group)
         self.counters.units += 1
@@ -188,8 +189,13 @@ class Ingest:
             receipts = [receipt for receipt in receipts if receipt.account_id not in stale]
         media = bool(messages) and messaging.store_messages(tx, messages, self._seal).media > 0
         if receipts:
-            messaging.store_receipts(tx, receipts)
+            store_receipts(tx, receipts)
         return stale, media
+
+    async def _store_as_it_is(self, delivery: Delivery) -> None:
+        message = message_of(delivery.session, delivery.event.message)
+        scope = Workspaces.of([message.workspace_id])
+        await self._database.write(scope, messaging.store_unprocessable, [message])
 
     def _settle(self, group: Sequence[Delivery], stale: set[UUID]) -> None:
         failpoints.reach("ingest.stored_before_ack")

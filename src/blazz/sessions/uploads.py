@@ -15,7 +15,7 @@ from blazz.kit.settings import Settings
 from blazz.media import service as media
 from blazz.media.store import MediaStore
 from blazz.messaging import outbox as messaging
-from blazz.messaging.kinds import Uploaded
+from blazz.messaging.kinds import MediaFacts, Uploaded
 from blazz.messaging.outbox import OutboxItem
 from blazz.providers.base import NotSent, Outcome, Rejected
 from blazz.providers.whatsapp_web import outcome
@@ -57,7 +57,7 @@ class Uploads:
                 return Rejected("media_missing", "The file of this message is gone.")
             source = await self._database.read(Workspace(item.workspace_id), media.file_to_send, item.media_id)
             await self._media_store.copy_to(source.path, path)
-            reply = await client.upload(session.ref, name, MEDIA_CLASSES[item.media_type or item.kind])
+            reply = await client.upload(session.ref, name, MEDIA_CLASSES[item.kind])
             uploaded = Uploaded(
                 url=reply.url,
                 direct_path=reply.direct_path,
@@ -83,9 +83,7 @@ class Uploads:
             path.unlink(missing_ok=True)
 
     @staticmethod
-    def _store(
-        tx: Tx, session: Session, item: OutboxItem, uploaded: Uploaded, facts: messaging.MediaFacts
-    ) -> bytes | Outcome:
+    def _store(tx: Tx, session: Session, item: OutboxItem, uploaded: Uploaded, facts: MediaFacts) -> bytes | Outcome:
         if ownership.check(tx, [(session.account_id, session.epoch)]):
             return NotSent("stale_epoch")
         payload = messaging.encode_uploaded(tx, item, uploaded, facts)
