@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -17,6 +18,17 @@ from blazz.kit.db import Tx
 from blazz.kit.errors import conflict, not_found, too_many
 from blazz.kit.ids import uuid7
 from blazz.kit.time import utc_now
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSpec:
+    """A session as its owner needs it to start. `linked`: a pairing is expected in the store."""
+
+    workspace_id: uuid.UUID
+    account_id: uuid.UUID
+    epoch: int
+    linked: bool
+
 
 QR_WINDOW = dt.timedelta(hours=1)
 _EVENTS = {
@@ -142,7 +154,7 @@ def set_status(
     if row is None or not may_follow(row["status"], status):
         return False
     now = utc_now()
-    changed = row["status"] != status
+    changed = bool(row["status"] != status)
     values: dict[str, Any] = {
         "status_detail": detail,
         "status_expires_at": claim_until if status in CLAIMS else None,
@@ -217,6 +229,29 @@ def renew_claims(
 ) -> None:
     """Extend the claims of running sessions in bulk; no events."""
     repository.renew_claims(tx, workspace_ids, account_ids, until)
+
+
+def sessions_to_run(tx: Tx, instance_id: str) -> list[SessionSpec]:
+    """Return the sessions that an instance owns and that are wanted running (platform scope)."""
+    return _specs(tx, cluster.running_assignments(tx, instance_id))
+
+
+def session_to_run(tx: Tx, account_id: uuid.UUID) -> SessionSpec | None:
+    """Return one session by its account (platform scope); None when it was never assigned or its account is deleted."""
+    assignment = cluster.assignment(tx, account_id)
+    return None if assignment is None else next(iter(_specs(tx, [assignment])), None)
+
+
+def _specs(tx: Tx, assignments: Sequence[cluster.Assignment]) -> list[SessionSpec]:
+    if not assignments:
+        return []
+    by_id = {item.account_id: item for item in assignments}
+    rows = repository.find_many(tx, list({item.workspace_id for item in assignments}), list(by_id))
+    return [
+        SessionSpec(row["workspace_id"], row["id"], by_id[row["id"]].epoch, row["jid"] is not None)
+        for row in rows
+        if row["deleted_at"] is None
+    ]
 
 
 def for_sending(tx: Tx, account_id: uuid.UUID | None) -> RowMapping:
