@@ -36,7 +36,7 @@ _ENDS: frozenset[str] = frozenset({"logged_out", "failed"})
 
 
 def may_follow(current: str, following: str) -> bool:
-    """Tell whether `following` may be written over `current`. The same status again is allowed (its detail may change)."""
+    """Tell whether `following` may be written over `current`; the same status again may bring a new detail."""
     return following == current or following in _ENDS or following in _NEXT[current]
 
 

@@ -70,10 +70,10 @@ def resolve(tx: Tx, peers: Iterable[Peer]) -> Resolution:
     if known.identifiers:
         repository.insert_identifiers(tx, known.identifiers)
     replaced = {merge.loser: merge.winner for merge in resolution.merges}
-    for peer, contact_id in resolution.contact_ids.items():
-        while contact_id in replaced:
-            contact_id = replaced[contact_id]
-        resolution.contact_ids[peer] = contact_id
+    for peer, found in list(resolution.contact_ids.items()):
+        while found in replaced:
+            found = replaced[found]
+        resolution.contact_ids[peer] = found
     _learn_names(tx, resolution)
     return resolution
 
@@ -118,9 +118,7 @@ def _resolve_one(peer: Peer, known: _Known, resolution: Resolution) -> uuid.UUID
         known.by_contact[by_phone] |= known.by_contact.pop(by_lid, {})
         _note_mapping(peer, by_phone, resolution)
         return by_phone
-    contact_id = by_phone or by_lid
-    if contact_id is None:
-        contact_id = _create(peer, known)
+    contact_id = by_phone or by_lid or _create(peer, known)
     have = known.by_contact[contact_id]
     learned = False
     for kind, value in (("phone", peer.phone), ("lid", peer.lid)):

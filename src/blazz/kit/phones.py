@@ -16,7 +16,7 @@ def parse_phone(text: str, default_country: str, *, field: str = "phone") -> str
     Raises BlazzError `invalid_phone` (422) with an error for `field`.
     """
     try:
-        number = phonenumbers.parse(text, default_country)
+        number = phonenumbers.parse(text, default_country or None)
     except phonenumbers.NumberParseException:
         raise _wrong(field) from None
     # "possible", not "valid": numbering plans change faster than the library's tables

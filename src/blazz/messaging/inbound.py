@@ -126,28 +126,28 @@ def _chats(
 ) -> dict[int, repository.ChatState]:
     """Return the chat of each message by its index, creating those that are missing."""
     direct: dict[tuple[uuid.UUID, uuid.UUID], repository.NewChat] = {}
-    groups: dict[ChatKey, repository.NewChat] = {}
-    keys: list[tuple[uuid.UUID, uuid.UUID] | ChatKey] = []
+    others: dict[ChatKey, repository.NewChat] = {}
     for item in fresh:
-        message = item.message
-        peer = _peer(message)
+        message, peer = item.message, _peer(item.message)
+        new = repository.NewChat(message.workspace_id, message.account_id, message.chat, "direct", None)
         if message.is_group or peer is None:
-            group_key = (message.workspace_id, message.account_id, message.chat)
-            kind = "group" if message.is_group else "direct"
-            groups[group_key] = repository.NewChat(message.workspace_id, message.account_id, message.chat, kind, None)
-            keys.append(group_key)
+            others[_chat_key(message)] = replace(new, kind="group") if message.is_group else new
         else:
             contact_id = resolution.contact_ids[peer]
-            key = (message.account_id, contact_id)
-            direct[key] = repository.NewChat(
-                message.workspace_id, message.account_id, message.chat, "direct", contact_id
-            )
-            keys.append(key)
-    by_contact, by_address = repository.ensure_chats(tx, workspaces, direct, groups)
+            direct[message.account_id, contact_id] = replace(new, contact_id=contact_id)
+    by_contact, by_address = repository.ensure_chats(tx, workspaces, direct, others)
     found: dict[int, repository.ChatState] = {}
-    for index, key in enumerate(keys):
-        found[index] = by_contact[key] if len(key) == 2 else by_address[key]
+    for index, item in enumerate(fresh):
+        message, peer = item.message, _peer(item.message)
+        if message.is_group or peer is None:
+            found[index] = by_address[_chat_key(message)]
+        else:
+            found[index] = by_contact[message.account_id, resolution.contact_ids[peer]]
     return found
+
+
+def _chat_key(message: InboundMessage) -> ChatKey:
+    return message.workspace_id, message.account_id, message.chat
 
 
 def _insert(

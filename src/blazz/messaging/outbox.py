@@ -40,7 +40,6 @@ class OutboxItem:
     wa_message_id: str
     recipient: str
     payload: bytes | None
-    media_type: str | None
     media_id: uuid.UUID | None
     kind: str
     attempts: int
@@ -234,7 +233,6 @@ def _item(row: RowMapping) -> OutboxItem:
         wa_message_id=row["wa_message_id"],
         recipient=row["recipient"],
         payload=row["payload"],
-        media_type=row["media_type"],
         media_id=row["media_id"],
         kind=row["kind"],
         attempts=row["attempts"] + 1,

@@ -72,7 +72,10 @@ class Tx:
         return self.execute(statement).scalar()
 
     def before_commit(self, key: str, finish: Callable[[Tx], None]) -> None:
-        """Run `finish` once, as the last statements of this unit. The first registration under `key` wins."""
+        """Run `finish` once, as the last statements of this unit. The first registration under `key` wins.
+
+        Finishers run in reverse order: one that needs what another does (positions of events) registers before it.
+        """
         self._finishers.setdefault(key, finish)
 
     def after_commit(self, callback: Callable[[], None]) -> None:

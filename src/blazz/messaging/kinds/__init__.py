@@ -69,7 +69,7 @@ def unwrap(message: Message) -> Message:
         if message.HasField("deviceSentMessage"):
             message = message.deviceSentMessage.message
             continue
-        wrapper = next((name for name in _WRAPPERS if message.HasField(name)), None)  # type: ignore[arg-type]
+        wrapper = next((name for name in _WRAPPERS if message.HasField(name)), None)
         if wrapper is None:
             return message
         message = getattr(message, wrapper).message

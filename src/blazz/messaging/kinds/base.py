@@ -84,11 +84,19 @@ class Outgoing:
 
 
 class Kind(Protocol):
-    """One kind. `field` is its field in WhatsApp's message; `media_class` is set for kinds with a file."""
+    """One kind."""
 
-    name: str
-    fields: tuple[str, ...]
-    media_class: str | None
+    @property
+    def name(self) -> str:
+        """The name in the API and in rows."""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Fields of WhatsApp's message that hold this kind."""
+
+    @property
+    def media_class(self) -> str | None:
+        """The engine's class of keys; None for a kind without a file."""
 
     def decode(self, message: Message, field: str) -> Decoded:
         """Read the kind's field of `message`."""

@@ -5,9 +5,11 @@ from blazz.messaging.repository.chats import (
     NewChat,
     change_chat,
     chat_page,
+    chat_state,
     ensure_chats,
     find_chat,
     find_chats,
+    find_direct,
     move_chats,
     save_chats,
 )
@@ -24,6 +26,7 @@ from blazz.messaging.repository.messages import (
     rekey_author,
     set_states,
     state_row,
+    states_of,
     unread_inbound,
 )
 from blazz.messaging.repository.outbox import (
@@ -43,11 +46,13 @@ __all__ = [
     "add_receipts",
     "change_chat",
     "chat_page",
+    "chat_state",
     "count_inbound_after",
     "delete_outbox",
     "ensure_chats",
     "find_chat",
     "find_chats",
+    "find_direct",
     "find_in_chat",
     "find_message",
     "find_messages",
@@ -65,5 +70,6 @@ __all__ = [
     "set_payload",
     "set_states",
     "state_row",
+    "states_of",
     "unread_inbound",
 ]

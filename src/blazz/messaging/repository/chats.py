@@ -238,3 +238,21 @@ def move_chats(tx: Tx, workspace_id: uuid.UUID, loser: uuid.UUID, winner: uuid.U
                 "unread_count": target["unread_count"] + row["unread_count"],
             },
         )
+
+
+def chat_state(row: RowMapping) -> ChatState:
+    """Return what a batch may change of a chat's row."""
+    return ChatState(**{column.name: row[column.name] for column in _COLUMNS})
+
+
+_DIRECT = select(*_COLUMNS).where(
+    chats.c.workspace_id == bindparam("workspace"),
+    chats.c.account_id == bindparam("account"),
+    chats.c.contact_id == bindparam("contact"),
+)
+
+
+def find_direct(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, contact_id: uuid.UUID) -> RowMapping | None:
+    """Return the chat of an account with a contact."""
+    parameters = {"workspace": workspace_id, "account": account_id, "contact": contact_id}
+    return tx.execute(_DIRECT, parameters).mappings().first()

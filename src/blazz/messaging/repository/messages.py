@@ -34,7 +34,7 @@ def present_identities(
 ) -> set[tuple[uuid.UUID, str, bool, str]]:
     """Return the identities (account, id, from_me, author) that are stored already among these ids."""
     parameters = {"workspaces": list(workspaces), "accounts": list(accounts), "ids": list(ids)}
-    return {tuple(row) for row in tx.execute(_PRESENT, parameters)}  # type: ignore[misc]
+    return {tuple(row) for row in tx.execute(_PRESENT, parameters)}
 
 
 def rekey_author(tx: Tx, workspace_id: uuid.UUID, contact_id: uuid.UUID, old: str, new: str) -> None:
@@ -184,3 +184,13 @@ def find_in_chat(tx: Tx, workspace_id: uuid.UUID, chat_id: uuid.UUID, wa_message
             messages.c.wa_message_id == wa_message_id,
         )
     )
+
+
+def states_of(tx: Tx, workspace_id: uuid.UUID, message_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """Return the state of each message."""
+    rows = tx.all(
+        select(messages.c.id, messages.c.state).where(
+            messages.c.workspace_id == workspace_id, messages.c.id.in_(list(message_ids))
+        )
+    )
+    return {row["id"]: row["state"] for row in rows}

@@ -1,0 +1,184 @@
+"""Units of work behind the endpoints: send, send many, list chats and messages, mark as read."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from blazz import events
+from blazz.contacts import service as contacts
+from blazz.kit.db import Tx
+from blazz.kit.errors import BlazzError, not_found
+from blazz.kit.http import Page
+from blazz.kit.http.cursors import decode_cursor, encode_cursor
+from blazz.kit.http.idempotency import IdempotentRequest, recall, remember
+from blazz.messaging import repository, sending
+from blazz.messaging.schemas import BatchAnswer, BatchItem, ChatView, MessageView, SendMessage
+from blazz.messaging.views import chat_views, message_views
+
+ACCEPTED = 202
+_READ_MAX = 100  # ids in one read receipt
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a sending unit answers; `body` (JSON) is complete once the unit has finished."""
+
+    status: int = ACCEPTED
+    body: str = ""
+
+
+def send_one(tx: Tx, request: SendMessage, sender: sending.Sender, idempotent: IdempotentRequest | None) -> Answer:
+    """Queue one message, or repeat the answer of an earlier equal request."""
+    answer = Answer()
+    if idempotent is not None and _recalled(tx, idempotent, answer):
+        return answer
+    queued: list[tuple[dict[str, Any], events.EventDraft]] = []
+
+    def finish(last: Tx) -> None:
+        answer.body = _views(last, queued)[0].model_dump_json()
+        if idempotent is not None:
+            remember(last, idempotent, answer.status, json.loads(answer.body))
+
+    tx.before_commit("messaging.answer", finish)
+    queued.append(sending.send(tx, request, sender))
+    return answer
+
+
+def send_many(
+    tx: Tx, requests: Sequence[SendMessage], sender: sending.Sender, idempotent: IdempotentRequest | None
+) -> Answer:
+    """Queue up to 100 messages in one unit; one that is refused leaves the others alone."""
+    answer = Answer()
+    if idempotent is not None and _recalled(tx, idempotent, answer):
+        return answer
+    queued: list[tuple[dict[str, Any], events.EventDraft]] = []
+    outcomes: list[BlazzError | int] = []
+
+    def finish(last: Tx) -> None:
+        views = _views(last, queued)
+        items = [
+            BatchItem(message=views[outcome]) if isinstance(outcome, int) else BatchItem(error=_problem(outcome))
+            for outcome in outcomes
+        ]
+        answer.body = BatchAnswer(data=items).model_dump_json()
+        if idempotent is not None:
+            remember(last, idempotent, answer.status, json.loads(answer.body))
+
+    tx.before_commit("messaging.answer", finish)
+    for request in requests:
+        try:
+            queued.append(sending.send(tx, request, sender))
+            outcomes.append(len(queued) - 1)
+        except BlazzError as error:
+            outcomes.append(error)
+    return answer
+
+
+def get_message(tx: Tx, message_id: uuid.UUID) -> MessageView:
+    """Return a message. Raises BlazzError `not_found`."""
+    row = repository.find_message(tx, tx.workspace_id, message_id)
+    if row is None:
+        raise not_found("message")
+    return message_views(tx, [row])[0]
+
+
+def list_chats(
+    tx: Tx, *, search: str | None, account_id: uuid.UUID | None, unread: bool, cursor: str | None, limit: int
+) -> Page[ChatView]:
+    """Return a page of chats, newest first."""
+    before = decode_cursor(cursor, dt.datetime, uuid.UUID) if cursor else None
+    pattern = contacts.like_pattern(search) if search and search.strip() else None
+    rows = repository.chat_page(
+        tx,
+        tx.workspace_id,
+        account_id=account_id,
+        unread=unread,
+        contact_ids=contacts.matching_ids(tx.workspace_id, pattern) if pattern else None,
+        pattern=pattern,
+        before=before,
+        limit=limit + 1,
+    )
+    more = len(rows) > limit
+    rows = rows[:limit]
+    following = encode_cursor(rows[-1]["last_message_at"], rows[-1]["id"]) if more else None
+    return Page[ChatView].model_construct(data=chat_views(tx, rows), next_cursor=following)
+
+
+def get_chat(tx: Tx, chat_id: uuid.UUID) -> ChatView:
+    """Return a chat. Raises BlazzError `not_found`."""
+    row = repository.find_chat(tx, tx.workspace_id, chat_id)
+    if row is None:
+        raise not_found("chat")
+    return chat_views(tx, [row])[0]
+
+
+def list_messages(tx: Tx, chat_id: uuid.UUID, *, cursor: str | None, limit: int) -> Page[MessageView]:
+    """Return a page of a chat's messages, newest first."""
+    if repository.find_chat(tx, tx.workspace_id, chat_id) is None:
+        raise not_found("chat")
+    before = decode_cursor(cursor, int)[0] if cursor else None
+    rows = repository.message_page(tx, tx.workspace_id, chat_id, before, limit + 1)
+    more = len(rows) > limit
+    rows = rows[:limit]
+    following = encode_cursor(rows[-1]["position"]) if more else None
+    return Page[MessageView].model_construct(data=message_views(tx, rows), next_cursor=following)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadMarks:
+    """What must be told to WhatsApp: ids by author, for one chat."""
+
+    account_id: uuid.UUID
+    address: str
+    ids_by_author: dict[str, list[str]]
+    is_group: bool
+
+
+def mark_read(tx: Tx, chat_id: uuid.UUID) -> ReadMarks | None:
+    """Set a chat's unread count to zero; returns what to tell WhatsApp, None when nothing was unread."""
+    row = repository.find_chat(tx, tx.workspace_id, chat_id)
+    if row is None:
+        raise not_found("chat")
+    if row["unread_count"] == 0:
+        return None
+    unread = repository.unread_inbound(tx, tx.workspace_id, chat_id, min(row["unread_count"], _READ_MAX))
+    repository.change_chat(tx, tx.workspace_id, chat_id, {"unread_count": 0})
+    events.append(tx, "chat.updated", {"chat_id": str(chat_id), "unread_count": 0}, account_id=row["account_id"])
+    by_author: dict[str, list[str]] = {}
+    for message in unread:
+        by_author.setdefault(message["author"], []).append(message["wa_message_id"])
+    return ReadMarks(row["account_id"], row["address"], by_author, row["kind"] == "group")
+
+
+def chat_address(tx: Tx, chat_id: uuid.UUID) -> tuple[uuid.UUID, str]:
+    """Return account and WhatsApp address of a chat. Raises BlazzError `not_found`."""
+    row = repository.find_chat(tx, tx.workspace_id, chat_id)
+    if row is None:
+        raise not_found("chat")
+    return row["account_id"], row["address"]
+
+
+def _recalled(tx: Tx, idempotent: IdempotentRequest, answer: Answer) -> bool:
+    stored = recall(tx, idempotent)
+    if stored is None:
+        return False
+    answer.status, answer.body = stored.status, json.dumps(stored.answer)
+    return True
+
+
+def _views(tx: Tx, queued: Sequence[tuple[dict[str, Any], events.EventDraft]]) -> list[MessageView]:
+    return message_views(tx, [{**row, "position": draft.position} for row, draft in queued])
+
+
+def _problem(error: BlazzError) -> dict[str, object]:
+    problem: dict[str, object] = {"status": error.status, "code": error.code, "detail": error.detail}
+    if error.errors:
+        problem["errors"] = [
+            {"field": wrong.field, "message": wrong.message, "code": wrong.code} for wrong in error.errors
+        ]
+    return problem
