@@ -167,7 +167,7 @@ def _target(tx: Tx, request: SendMessage) -> tuple[repository.ChatState, Row]:
             if account["id"] == row["account_id"]:
                 return repository.chat_state(row), account
             return _chat_with(tx, account, row["contact_id"]), account
-        contacts.require(tx, known_id)
+        contacts.get(tx, known_id)
         account = accounts.for_sending(tx, request.account_id)
         return _chat_with(tx, account, known_id), account
     account = accounts.for_sending(tx, request.account_id)

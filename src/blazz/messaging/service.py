@@ -98,7 +98,7 @@ def list_chats(
         tx.workspace_id,
         account_id=account_id,
         unread=unread,
-        contact_ids=contacts.matching_ids(tx.workspace_id, pattern) if pattern else None,
+        contact_ids=contacts.matching_ids(tx.workspace_id, search) if search and pattern else None,
         pattern=pattern,
         before=before,
         limit=limit + 1,
