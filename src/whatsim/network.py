@@ -111,7 +111,7 @@ class Network:
             await store.close()
             raise
         host, port = network._server.sockets[0].getsockname()[:2]
-        network.wire_address = f"{host}:{port}"
+        network.wire_address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         return network
 
     async def close(self) -> None:

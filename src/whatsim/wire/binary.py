@@ -259,7 +259,10 @@ class _Reader:
         return self._take(self._number(4))
 
     def _text(self) -> str:
-        form = self._byte()
+        form = self._data[self._at]
+        self._at += 1
+        if LIST_EMPTY < form < DICTIONARY_0:
+            return self._single[form]
         if form in (BINARY_8, BINARY_20, BINARY_32):
             return self._blob(form).decode("utf-8")
         return self._word(form)
@@ -267,7 +270,7 @@ class _Reader:
     def _word(self, form: int) -> str:
         if form == LIST_EMPTY:
             return ""
-        if form < len(self._single):
+        if form < DICTIONARY_0:
             return self._single[form]
         if DICTIONARY_0 <= form <= DICTIONARY_3:
             return self._double[form - DICTIONARY_0][self._byte()]
