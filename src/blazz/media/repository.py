@@ -75,7 +75,7 @@ def due_downloads(
 ) -> Sequence[RowMapping]:
     """Return downloads of these accounts that are due, longest waiting first. None: of every workspace."""
     statement = (
-        select(media_downloads, media.c.mime_type, media.c.size)
+        select(media_downloads, media.c.mime_type, media.c.filename, media.c.size)
         .join(
             media, (media.c.workspace_id == media_downloads.c.workspace_id) & (media.c.id == media_downloads.c.media_id)
         )

@@ -1,0 +1,105 @@
+"""Pictures: proof that they are whole, their size as seen, a thumbnail and a tiny placeholder."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from blazz.kit.errors import BlazzError, invalid
+
+FORMATS = {"JPEG": ("image/jpeg", "jpg"), "PNG": ("image/png", "png"), "GIF": ("image/gif", "gif")}
+FORMATS |= {"WEBP": ("image/webp", "webp")}
+
+MAX_PIXELS = 50_000_000  # 150 MB while decoded; larger than what phones send over WhatsApp
+_THUMBNAIL_PX = 150
+_PLACEHOLDER_PX = 20
+_JPEG_PX = 72  # the size that WhatsApp's clients put into a message
+_DRAFT_PX = 600  # a JPEG is decoded at this size or above: a quarter of time and memory
+_ORIENTATION = 0x0112  # EXIF tag
+_SIDEWAYS = frozenset({5, 6, 7, 8})
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A readable picture. `width` and `height` in pixels as seen (EXIF orientation applied); the rest is WebP."""
+
+    mime_type: str
+    extension: str
+    width: int
+    height: int
+    thumbnail: bytes
+    placeholder: bytes
+
+
+def read_picture(file: Path) -> Picture:
+    """Decode a picture wholly (blocking, CPU). Raises BlazzError `media_unreadable` (422)."""
+    try:
+        with warnings.catch_warnings(), Image.open(file, formats=list(FORMATS)) as image:
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            return _read(image)
+    except BlazzError:
+        raise
+    except (UnidentifiedImageError, Image.DecompressionBombError):
+        raise _unreadable("The picture cannot be read, or it is too large to be shown.") from None
+    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, KeyError, OverflowError):
+        # Pillow's decoders raise all of these on damaged files
+        raise _unreadable("The picture is damaged or cut off.") from None
+
+
+def jpeg_of(thumbnail: Path) -> bytes | None:
+    """Return a small JPEG made from a stored thumbnail, or None when it cannot be read (blocking)."""
+    try:
+        with Image.open(thumbnail, formats=["WEBP"]) as image:
+            small = _flat(image)
+            small.thumbnail((_JPEG_PX, _JPEG_PX))
+            return _encoded(small, "JPEG", quality=60)
+    except OSError:
+        return None
+
+
+def _read(image: Image.Image) -> Picture:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise _unreadable(f"The picture has more than {MAX_PIXELS // 1_000_000} million pixels.")
+    assert image.format is not None
+    mime_type, extension = FORMATS[image.format]
+    if image.getexif().get(_ORIENTATION) in _SIDEWAYS:
+        width, height = height, width
+    if image.format == "JPEG":
+        image.draft("RGB", (_DRAFT_PX, _DRAFT_PX))
+    image.load()
+    small = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    small.thumbnail((_DRAFT_PX, _DRAFT_PX))
+    upright = ImageOps.exif_transpose(small) if small.getexif() else small
+    upright.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX))
+    tiny = upright.copy()
+    tiny.thumbnail((_PLACEHOLDER_PX, _PLACEHOLDER_PX))
+    return Picture(
+        mime_type,
+        extension,
+        width,
+        height,
+        thumbnail=_encoded(upright, "WEBP", quality=75),
+        placeholder=_encoded(tiny, "WEBP", quality=50),
+    )
+
+
+def _flat(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+
+
+def _encoded(image: Image.Image, form: str, *, quality: int) -> bytes:
+    out = io.BytesIO()
+    image.save(out, form, quality=quality)
+    return out.getvalue()
+
+
+def _unreadable(detail: str) -> BlazzError:
+    return invalid(detail, code="media_unreadable")
