@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 # How long changes are gathered before a commit. Longer means fewer fsyncs and slower acknowledgements.
 GATHER_S = 0.002
 RETRY_S = 0.5
+# Somebody may look into the file with another program; waiting for long would stop the whole network.
+LOCK_S = 0.2
 
 Key = int | str | tuple[Any, ...]
 Row = tuple[Any, ...]
@@ -69,6 +71,10 @@ TABLES: dict[str, Table] = {
 }
 
 
+_Puts = dict[str, dict[Key, "Storable | Row"]]
+_Deletes = dict[str, dict[Key, None]]
+
+
 class Storable(Protocol):
     """An object that can say what its row holds, key columns included."""
 
@@ -86,15 +92,16 @@ class Store:
         except OSError as error:
             os.close(self._lock)
             raise OSError(f"{path.parent} is in use by another simulated network") from error
-        self._writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=LOCK_S)
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=4000", "cache_size=-16000"):
             self._writer.execute(f"PRAGMA {pragma}")
         for table in TABLES.values():
             self._writer.execute(_create(table))
         self._reader = sqlite3.connect(path, isolation_level=None)
         self._sql = {name: _statements(table) for name, table in TABLES.items()}
-        self._puts: dict[str, dict[Key, Storable | Row]] = {name: {} for name in TABLES}
-        self._deletes: dict[str, dict[Key, None]] = {name: {} for name in TABLES}
+        self._puts: _Puts = {name: {} for name in TABLES}
+        self._deletes: _Deletes = {name: {} for name in TABLES}
+        self._batch: tuple[_Puts, _Deletes] = ({}, {})
         self._callbacks: list[Callable[[], None]] = []
         self._in_flight: list[Callable[[], None]] = []
         self._dirty = False
@@ -158,53 +165,55 @@ class Store:
         if not self._dirty:
             return
         self._in_flight, self._callbacks = self._callbacks, []
+        self._batch = (self._puts, self._deletes)
+        self._puts = {name: {} for name in TABLES}
+        self._deletes = {name: {} for name in TABLES}
         self._dirty = False
         self._committing = True
         try:
             self._write()
-        except sqlite3.Error:
-            log.exception("The simulated network's state cannot be written; trying again")
-            self._give_back()
+        except sqlite3.Error as error:
+            self._give_back(error)
             return
         # Rows are written here, on the loop's thread: a second thread would fight for the interpreter lock with every
         # row. Only the fsync, which is the slow part, happens elsewhere.
-        self._commit()
+        loop = asyncio.get_running_loop()
+        loop.run_in_executor(self._thread, self._writer.execute, "COMMIT").add_done_callback(self._committed)
 
     def _write(self) -> None:
         self._writer.execute("BEGIN IMMEDIATE")
-        for name, puts in self._puts.items():
-            deletes = self._deletes[name]
-            insert, delete = self._sql[name]
-            if puts:
-                rows = [row if isinstance(row, tuple) else row.row() for row in puts.values()]
-                self._writer.executemany(insert, rows)
-            if deletes:
-                self._writer.executemany(delete, [key if isinstance(key, tuple) else (key,) for key in deletes])
-        # Kept until here, so that nothing is forgotten when writing fails.
-        for puts in self._puts.values():
-            puts.clear()
-        for deletes in self._deletes.values():
-            deletes.clear()
+        puts, deletes = self._batch
+        for name, (insert, delete) in self._sql.items():
+            if rows := puts[name]:
+                values = rows.values()
+                self._writer.executemany(insert, [row if isinstance(row, tuple) else row.row() for row in values])
+            if keys := deletes[name]:
+                self._writer.executemany(delete, [key if isinstance(key, tuple) else (key,) for key in keys])
 
-    def _give_back(self) -> None:
+    def _give_back(self, error: BaseException) -> None:
+        """Take a failed batch back, under what has changed since, and try again soon; nothing is promised meanwhile."""
+        log.error("The simulated network's state cannot be stored; trying again: %s", error)
         if self._writer.in_transaction:
             self._writer.execute("ROLLBACK")
+        puts, deletes = self._batch
+        for name in TABLES:
+            newer_puts, newer_deletes = self._puts[name], self._deletes[name]
+            for key, row in puts[name].items():
+                if key not in newer_deletes:
+                    newer_puts.setdefault(key, row)
+            for key in deletes[name]:
+                if key not in newer_puts:
+                    newer_deletes[key] = None
         self._callbacks = self._in_flight + self._callbacks
         self._in_flight = []
         self._committing = False
         self._dirty = True
         self._timer = asyncio.get_running_loop().call_later(RETRY_S, self._flush)
 
-    def _commit(self) -> None:
-        loop = asyncio.get_running_loop()
-        loop.run_in_executor(self._thread, self._writer.execute, "COMMIT").add_done_callback(self._committed)
-
     def _committed(self, done: asyncio.Future[sqlite3.Cursor]) -> None:
         error = done.exception()
         if error is not None:
-            # The rows stay in the open transaction; only the commit itself is tried again.
-            log.error("The simulated network's state cannot be committed; trying again: %s", error)
-            asyncio.get_running_loop().call_later(RETRY_S, self._commit)
+            self._give_back(error)
             return
         self.commits += 1
         self._committing = False
