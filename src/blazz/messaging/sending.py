@@ -53,16 +53,14 @@ def send(tx: Tx, request: SendMessage, sender: Sender) -> tuple[dict[str, Any], 
     if request.context is not None:
         quoted_id = _quoted_id(tx, request.context.message_id, chat.id)
         quote = outbox.quote_of(tx, tx.workspace_id, chat.id, quoted_id)
-    media_row: Row | None = None
     body = request.text.body if request.text is not None else (file.caption if file is not None else None)
     content: dict[str, Any] = {"client_ref": request.client_ref} if request.client_ref else {}
     if file is not None:
         assert file.id is not None
-        media_row = media.ready_for_sending(tx, tx.workspace_id, file.id)
-        _check_type(request.type, str(media_row["mime_type"]))
+        _check_type(request.type, media.facts_for_sending(tx, file.id).mime_type)
         if file.filename:
             content["filename"] = file.filename
-    payload = kinds.encode("text", Outgoing(body, content, quote)) if media_row is None else None
+    payload = kinds.encode("text", Outgoing(body, content, quote)) if file is None else None
     now = utc_now()
     message_id, wa_message_id = uuid7(), whatsapp_message_id()
     row: dict[str, Any] = {
@@ -76,7 +74,7 @@ def send(tx: Tx, request: SendMessage, sender: Sender) -> tuple[dict[str, Any], 
         "kind": request.type,
         "body": body,
         "content": content,
-        "media_id": media_row["id"] if media_row is not None else None,
+        "media_id": file.id if file is not None else None,
         "quoted_wa_message_id": quoted_id,
         "state": "pending",
         "state_at": now,

@@ -33,7 +33,7 @@ _MEDIA_KINDS = frozenset({"image", "video", "audio", "document"})
 def message_views(tx: Tx, rows: Sequence[Row]) -> list[MessageView]:
     """Return messages with their files and quotes; two statements for any number of them."""
     media_ids = [row["media_id"] for row in rows if row["media_id"] is not None]
-    files = media.find_many(tx, tx.workspace_id, media_ids) if media_ids else {}
+    files = media.summaries(tx, [tx.workspace_id], media_ids) if media_ids else {}
     quoted_ids = {row["quoted_wa_message_id"] for row in rows if row["quoted_wa_message_id"]}
     quotes: dict[tuple[uuid.UUID, str], uuid.UUID] = {}
     if quoted_ids:
@@ -42,7 +42,9 @@ def message_views(tx: Tx, rows: Sequence[Row]) -> list[MessageView]:
     return [message_view(row, files.get(row["media_id"]), quotes) for row in rows]
 
 
-def message_view(row: Row, file: Row | None, quotes: Mapping[tuple[uuid.UUID, str], uuid.UUID]) -> MessageView:
+def message_view(
+    row: Row, file: media.MediaSummary | None, quotes: Mapping[tuple[uuid.UUID, str], uuid.UUID]
+) -> MessageView:
     """Return one message. `file` is its media row, `quotes` gives our ids by (chat, WhatsApp id)."""
     kind = row["kind"]
     parts: dict[str, Any] = {}
@@ -77,23 +79,23 @@ def message_view(row: Row, file: Row | None, quotes: Mapping[tuple[uuid.UUID, st
     )
 
 
-def _media_part(row: Row, file: Row | None) -> MediaPart | UnsupportedPart:
+def _media_part(row: Row, file: media.MediaSummary | None) -> MediaPart | UnsupportedPart:
     content = row["content"]
     if file is None:
         # a message that names no file: shown as one that could not be had
         return MediaPart.model_construct(
             id=row["id"], mime_type="application/octet-stream", status="failed", caption=row["body"]
         )
-    placeholder = file["thumbnail"]
+    placeholder = file.thumbnail
     return MediaPart.model_construct(
-        id=file["id"],
-        mime_type=file["mime_type"],
-        status=file["status"],
+        id=file.id,
+        mime_type=file.mime_type,
+        status=file.status,
         caption=row["body"],
-        filename=content.get("filename") or file["filename"],
-        size=file["size"],
-        width=file["width"],
-        height=file["height"],
+        filename=content.get("filename") or file.filename,
+        size=file.size,
+        width=file.width,
+        height=file.height,
         thumbnail=f"data:image/webp;base64,{base64.b64encode(placeholder).decode()}" if placeholder else None,
         voice=content.get("voice"),
         seconds=content.get("seconds"),
