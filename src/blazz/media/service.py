@@ -9,7 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import RowMapping
 
@@ -53,7 +53,7 @@ class MediaSummary:
     width: int | None
     height: int | None
     thumbnail: bytes | None
-    status: str
+    status: Literal["pending", "completed", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
