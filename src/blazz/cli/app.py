@@ -12,6 +12,7 @@ from blazz import __version__
 from blazz.cli import database, remote
 from blazz.cli.console import fail
 from blazz.kit.errors import BlazzError
+from blazz.kit.settings import Settings
 
 app = typer.Typer(
     name="blazz",
@@ -145,7 +146,9 @@ def doctor(data_dir: DataDir = None, port: Port = None) -> None:
 def openapi() -> None:
     """Print the API's OpenAPI 3.1 document."""
     from blazz.gateway.app import openapi_document
+    from blazz.kit.logging import configure_logging
 
+    configure_logging(Settings())  # to standard error, so that nothing but the document is on standard output
     typer.echo(json.dumps(openapi_document(), indent=1, sort_keys=True))
 
 

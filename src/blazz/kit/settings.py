@@ -25,7 +25,7 @@ class Settings(BaseSettings):
         description="Database, session stores, media and keys live here.",
     )
     host: str = Field("127.0.0.1", description="Address of the HTTP server.")
-    port: int = Field(7000, ge=0, le=65535, description="Port of the HTTP server; 0 takes a free one.")
+    port: int = Field(7080, ge=0, le=65535, description="Port of the HTTP server; 0 takes a free one.")
     public_url: str | None = Field(None, description="The address under which people reach this server.")
     secret_key: str | None = Field(None, description="32 bytes in base64; made in the data directory when absent.")
     sign_up: bool = Field(False, description="Whether anybody may create an account and a workspace.")
