@@ -270,9 +270,12 @@ class Companion:
         await self.wait(lambda: any(node.child("offline") for node in self.nodes if node.tag == "ib"))
         self.nodes[:] = [node for node in self.nodes if node.tag != "ib"]
 
-    async def upload_prekeys(self, count: int) -> None:
-        first = max(self._prekeys, default=0) + 1
-        self._prekeys |= {number: key_pair() for number in range(first, first + count)}
+    async def upload_prekeys(self, count: int, first: int = 0) -> None:
+        """Make and upload keys; with `first`, upload those from that number on once more."""
+        again = first > 0
+        first = first or max(self._prekeys, default=0) + 1
+        if not again:
+            self._prekeys |= {number: key_pair() for number in range(first, first + count)}
         keys = [
             Node(
                 "key", {}, [Node("id", {}, number.to_bytes(3, "big")), Node("value", {}, self._prekeys[number].public)]

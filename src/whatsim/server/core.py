@@ -54,6 +54,8 @@ class Core:
             # Cannot happen, as a replaced connection is closed; counted so that a test can prove it.
             self.counters.stanzas_from_older_connection += 1
             return
+        if device is not None and device.id not in self.world.devices:
+            return  # unlinked a moment ago; the connection is about to end
         if log.isEnabledFor(logging.DEBUG):
             log.debug("%s > %s", device.jid("s.whatsapp.net") if device else "new", node)
         if node.tag == "iq":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,10 @@ class PrekeyBatch:
     @property
     def left(self) -> int:
         return len(self.keys) // PREKEY_SIZE - self.used
+
+    def numbers(self) -> Iterator[bytes]:
+        """The ids of all keys in the batch, taken or not, as 3 bytes each."""
+        return (self.keys[at : at + 3] for at in range(0, len(self.keys), PREKEY_SIZE))
 
 
 @dataclass(slots=True)

@@ -100,7 +100,15 @@ class World:
         return True
 
     def add_prekeys(self, device: Device, keys: bytes) -> None:
-        """Keep an uploaded batch (35 bytes each)."""
+        """Keep an uploaded batch (35 bytes each).
+
+        A client that was cut off before it knew of its success uploads the same keys again; those are kept once.
+        """
+        known = {number for batch in device.prekeys for number in batch.numbers()}
+        entries = [keys[at : at + PREKEY_SIZE] for at in range(0, len(keys), PREKEY_SIZE)]
+        keys = b"".join(entry for entry in entries if entry[:3] not in known)
+        if not keys:
+            return
         batch = PrekeyBatch(max((batch.batch for batch in device.prekeys), default=0) + 1, keys)
         device.prekeys.append(batch)
         self.store.put("prekeys", (device.id, batch.batch), (device.id, batch.batch, keys))

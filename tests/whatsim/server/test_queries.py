@@ -63,6 +63,13 @@ async def test_a_companion_is_asked_for_keys_when_they_run_out(companion: Compan
     assert (await companion.fetch_bundle(companion.lid)).one_time_key is None
 
 
+async def test_keys_that_are_uploaded_again_are_kept_once(companion: Companion) -> None:
+    await companion.fetch_bundle(companion.lid)
+    await companion.upload_prekeys(20, first=1)
+    count = (await companion.iq("encrypt", "get", Node("count"))).children[0]
+    assert count.attrs["value"] == "18"
+
+
 async def test_the_phone_shares_its_name_as_a_setting(wire_network: Network, shop: str, companion: Companion) -> None:
     asked = Node("collection", {"name": "critical_block", "version": "0", "return_snapshot": "true"})
     answer = await companion.iq("w:sync:app:state", "set", Node("sync", {}, [asked]))
