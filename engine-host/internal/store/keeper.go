@@ -2,9 +2,11 @@ package store
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	wastore "go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/util/keys"
 )
 
 // keeper stands between whatsmeow and its container: deleting a device only marks the store, which is set aside later.
@@ -17,6 +19,7 @@ type keeper struct {
 func (k *keeper) install(device *wastore.Device) {
 	device.Container = k
 	if device.EventBuffer != nil {
+		device.PreKeys = &batchedPreKeys{PreKeyStore: device.PreKeys, transaction: device.EventBuffer.DoDecryptionTxn}
 		device.EventBuffer = &watchedBuffer{EventBuffer: device.EventBuffer, onFailure: k.onFailure}
 	}
 }
@@ -61,4 +64,30 @@ func (w *watchedBuffer) PutBufferedEvent(ctx context.Context, hash [32]byte, pla
 
 func (w *watchedBuffer) DoDecryptionTxn(ctx context.Context, fn func(context.Context) error) error {
 	return w.watch(w.EventBuffer.DoDecryptionTxn(ctx, fn))
+}
+
+// batchedPreKeys makes the prekeys of one upload in one transaction. whatsmeow inserts the 812 keys of a new device one by
+// one, each with a sync of its own, which was measured as 60 % of the cost of linking.
+type batchedPreKeys struct {
+	wastore.PreKeyStore
+	transaction func(context.Context, func(context.Context) error) error
+	// mu comes before the store's only connection and before whatsmeow's own lock around making keys: without it a
+	// single key in the making (lock, then connection) and a transaction (connection, then lock) could wait for each other.
+	mu sync.Mutex
+}
+
+func (b *batchedPreKeys) GenOnePreKey(ctx context.Context) (*keys.PreKey, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.PreKeyStore.GenOnePreKey(ctx)
+}
+
+func (b *batchedPreKeys) GetOrGenPreKeys(ctx context.Context, count uint32) (made []*keys.PreKey, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	err = b.transaction(ctx, func(ctx context.Context) error {
+		made, err = b.PreKeyStore.GetOrGenPreKeys(ctx, count)
+		return err
+	})
+	return made, err
 }

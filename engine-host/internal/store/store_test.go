@@ -340,3 +340,45 @@ func TestAFailureOfSQLiteAroundADecryptionIsReported(t *testing.T) {
 	}
 	f.close(s)
 }
+
+func TestPreKeysOfOneUploadAreMadeTogether(t *testing.T) {
+	f := newFixture(t)
+	s := f.must(1)
+	defer f.close(s)
+	link(t, s, "x")
+	made, err := s.Device.PreKeys.GetOrGenPreKeys(t.Context(), 50)
+	if err != nil || len(made) != 50 {
+		t.Fatalf("%d keys, %v", len(made), err)
+	}
+	again, err := s.Device.PreKeys.GetOrGenPreKeys(t.Context(), 60)
+	if err != nil || len(again) != 60 || again[0].KeyID != made[0].KeyID {
+		t.Fatalf("%d keys the second time, %v", len(again), err)
+	}
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err = s.Device.PreKeys.GetOrGenPreKeys(cancelled, 70); err == nil {
+		t.Fatal("made keys for nobody")
+	}
+}
+
+func TestSingleAndBatchedPreKeysDoNotBlockEachOther(t *testing.T) {
+	f := newFixture(t)
+	s := f.must(1)
+	defer f.close(s)
+	link(t, s, "x")
+	done := make(chan error, 40)
+	for range 20 {
+		go func() { _, err := s.Device.PreKeys.GenOnePreKey(t.Context()); done <- err }()
+		go func() { _, err := s.Device.PreKeys.GetOrGenPreKeys(t.Context(), 30); done <- err }()
+	}
+	for range 40 {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("blocked")
+		}
+	}
+}
