@@ -35,12 +35,14 @@ describe('an outgoing message', () => {
   it('is a text, or a picture with its caption, with what it answers', () => {
     expect(toRequest(begin({ ...DRAFT, replyTo: 'm1' }, 'k', NOW))).toEqual({
       to: 'c1',
+      client_ref: 'k',
       type: 'text',
       text: { body: 'hello' },
       context: { message_id: 'm1' }
     })
     expect(toRequest({ ...begin({ ...DRAFT, file: picture, accountId: 'a1' }, 'k', NOW), mediaId: 'media-1' })).toEqual({
       to: 'c1',
+      client_ref: 'k',
       account_id: 'a1',
       type: 'image',
       image: { id: 'media-1', caption: 'hello' }

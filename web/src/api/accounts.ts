@@ -37,7 +37,7 @@ export async function getQr(id: string): Promise<Qr | null> {
 /** A status is a claim with an expiry: once it has passed unrenewed, nobody knows, whatever was cached. */
 export function honestStatus(account: Account, now: number): Account['status'] {
   const expires = account.status_expires_at ? Date.parse(account.status_expires_at) : null
-  if (account.status === 'connected' && expires !== null && expires + CLAIM_GRACE_MS < now) return 'unknown'
+  if (account.status !== 'unknown' && expires !== null && expires + CLAIM_GRACE_MS < now) return 'unknown'
   return account.status
 }
 

@@ -12,6 +12,7 @@ export interface SetupFields {
 
 export const getAuthStatus = (): Promise<AuthStatus> => unwrap(client.GET('/api/v1/auth/status'))
 export const getMe = (): Promise<Me> => unwrap(client.GET('/api/v1/me'))
+export const updateMe = (name: string) => unwrap(client.PATCH('/api/v1/me', { body: { name } }))
 export const setup = (body: SetupFields) => unwrap(client.POST('/api/v1/auth/setup', { body }))
 export const login = (email: string, password: string) =>
   unwrap(client.POST('/api/v1/auth/login', { body: { email, password } }))

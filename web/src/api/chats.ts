@@ -6,6 +6,9 @@ import { client, unwrap } from './client'
 import { type ChatFilters, keys } from './keys'
 import type { Chat } from './types'
 
+/** What a chat is called; a group has no contact. */
+export const chatName = (chat: Chat | undefined): string => chat?.contact?.display_name ?? ''
+
 const at = (chat_id: string) => ({ params: { path: { chat_id } } })
 const PAGE_SIZE = 100
 

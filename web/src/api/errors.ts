@@ -12,6 +12,7 @@ interface ProblemBody {
   code?: string
   request_id?: string | null
   errors?: FieldProblem[] | null
+  oldest?: number
 }
 
 export class ApiError extends Error {
@@ -23,7 +24,9 @@ export class ApiError extends Error {
     message: string,
     readonly requestId: string | null = null,
     readonly fields: FieldProblem[] = [],
-    readonly retryAfterSeconds: number | null = null
+    readonly retryAfterSeconds: number | null = null,
+    /** For an expired position of the event log: the first position that still exists. */
+    readonly oldest: number | null = null
   ) {
     super(message)
   }
@@ -44,7 +47,8 @@ export function fromProblem(response: Response, body: unknown): ApiError {
     message,
     problem.request_id ?? response.headers.get('X-Request-Id'),
     problem.errors ?? [],
-    Number.isFinite(retryAfter) && retryAfter > 0 ? retryAfter : null
+    Number.isFinite(retryAfter) && retryAfter > 0 ? retryAfter : null,
+    problem.oldest ?? null
   )
 }
 

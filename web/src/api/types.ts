@@ -1,28 +1,37 @@
-/** Short names for the shapes of the generated API document; nothing here is written by hand beyond the naming. */
-import type { components } from './schema'
+/** Short names for the shapes of the API, taken from the answers and bodies of its routes in the generated document. */
+import type { paths } from './schema'
 
-type Schemas = components['schemas']
+type Path = keyof paths
+type Json<T> = T extends { content: { 'application/json': infer Body } } ? Body : never
+type Answer<P extends Path, M extends keyof paths[P], S extends number> = paths[P][M] extends {
+  responses: Record<S, infer R>
+}
+  ? Json<R>
+  : never
+type Body<P extends Path, M extends keyof paths[P]> = paths[P][M] extends { requestBody: infer B } ? Json<B> : never
+type Item<P extends Path> = Answer<P, 'get', 200> extends { data: (infer T)[] } ? T : never
 
-export type AuthStatus = Schemas['AuthStatus']
-export type User = Schemas['User']
-export type Workspace = Schemas['Workspace']
-export type Membership = Schemas['Membership']
-export type Me = Schemas['Me']
-export type Member = Schemas['Member']
-export type Invitation = Schemas['Invitation']
-export type InvitationLookup = Schemas['InvitationLookup']
-export type ApiKey = Schemas['ApiKey']
-export type ApiKeyCreated = Schemas['ApiKeyCreated']
-export type Account = Schemas['Account']
-export type AccountStatus = Account['status']
-export type Qr = Schemas['Qr']
-export type PairingCode = Schemas['PairingCode']
-export type Contact = Schemas['Contact']
-export type Chat = Schemas['Chat']
-export type LastMessage = NonNullable<Chat['last_message']>
-export type Message = Schemas['Message']
-export type MessageState = Message['state']
-export type MessageSend = Schemas['MessageSend']
-export type Media = Schemas['Media']
-export type LogEvent = Schemas['Event']
+export type AuthStatus = Answer<'/api/v1/auth/status', 'get', 200>
+export type Me = Answer<'/api/v1/me', 'get', 200>
+export type User = Me['user']
+export type Membership = Me['memberships'][number]
+export type Workspace = Membership['workspace']
+export type Member = Item<'/api/v1/members'>
 export type Role = Member['role']
+export type Invitation = Item<'/api/v1/invitations'>
+export type InvitationCreated = Answer<'/api/v1/invitations', 'post', 201>
+export type InvitationLookup = Answer<'/api/v1/invitations/lookup', 'get', 200>
+export type ApiKey = Item<'/api/v1/api-keys'>
+export type ApiKeyCreated = Answer<'/api/v1/api-keys', 'post', 201>
+export type Account = Answer<'/api/v1/accounts/{account_id}', 'get', 200>
+export type AccountStatus = Account['status']
+export type Qr = Answer<'/api/v1/accounts/{account_id}/qr', 'get', 200>
+export type PairingCode = Answer<'/api/v1/accounts/{account_id}/pairing-code', 'post', 200>
+export type Contact = Answer<'/api/v1/contacts/{contact_id}', 'get', 200>
+export type Chat = Answer<'/api/v1/chats/{chat_id}', 'get', 200>
+export type LastMessage = NonNullable<Chat['last_message']>
+export type Message = Answer<'/api/v1/messages/{message_id}', 'get', 200>
+export type MessageState = Message['state']
+export type MessageSend = Body<'/api/v1/messages', 'post'>
+export type Media = Answer<'/api/v1/media', 'post', 201>
+export type LogEvent = Item<'/api/v1/events'>

@@ -46,6 +46,7 @@ export function again(item: Outgoing): Outgoing {
 export function toRequest(item: Outgoing): MessageSend {
   const common = {
     to: item.to,
+    client_ref: item.key,
     ...(item.accountId ? { account_id: item.accountId } : {}),
     ...(item.replyTo ? { context: { message_id: item.replyTo } } : {})
   }

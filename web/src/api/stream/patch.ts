@@ -107,7 +107,7 @@ export function removeChat(pages: Pages<Chat>, id: string): Pages<Chat> {
 /** Ticks in the chat list follow the last message's state. */
 export function patchLastMessages(pages: Pages<Chat>, patches: ReadonlyMap<string, StatusPatch>): Pages<Chat> {
   return mapPages(pages, (chat) => {
-    const patch = chat.last_message ? patches.get(chat.last_message.id) : undefined
+    const patch = chat.last_message?.id ? patches.get(chat.last_message.id) : undefined
     if (!patch || !chat.last_message) return chat
     const state = advance(chat.last_message.state, patch.state)
     if (state === chat.last_message.state) return chat
