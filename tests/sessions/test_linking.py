@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.network import simulated_network
 from tests.support.product import running
-from tests.support.waiting import eventually
+from tests.support.conditions import eventually
 
 pytestmark = [pytest.mark.anyio, pytest.mark.engine]
 

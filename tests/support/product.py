@@ -30,7 +30,7 @@ from blazz.messaging.tables import messages as messages_table
 from blazz.migrations import tables as _tables
 from blazz.workspaces.tables import workspaces as workspaces_table
 from tests.support.network import engine_binary, settings_of
-from tests.support.waiting import eventually
+from tests.support.conditions import eventually
 from whatsim.model import TextContent
 from whatsim.network import Network
 

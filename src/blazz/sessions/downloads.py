@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import datetime as dt
 import json
 import uuid
 from collections.abc import Callable
@@ -15,24 +14,21 @@ import structlog
 from blazz._generated.engine import engine_pb2 as pb
 from blazz.engine_client import EngineClient, EngineError, Refused
 from blazz.kit.crypto import SecretBox
-from blazz.kit.db import Database, Platform, Workspace
+from blazz.kit.db import Database, Workspaces
 from blazz.kit.errors import BlazzError
 from blazz.kit.files import private_directory
 from blazz.kit.settings import Settings
 from blazz.kit.time import utc_now
 from blazz.media import service as media
-from blazz.media.service import DueDownload
+from blazz.media.service import DownloadJob
 from blazz.media.store import MediaStore
 from blazz.sessions.registry import Registry, Session
+from blazz.sessions.tasks import TaskSet
 from blazz.sessions.uploads import MEDIA_CLASSES
 
 _log = structlog.get_logger(__name__)
 _POLL_S = 15.0
 _AT_ONCE = 8
-_BATCH = 64
-_GIVE_UP = dt.timedelta(hours=24)
-_FIRST_PAUSE_S = 5.0
-_LAST_PAUSE_S = 3600.0
 # The media host's final words: the file is gone, or was never there.
 _GONE = frozenset({403, 404, 410})
 _FINAL_WORDS = frozenset({"invalid", "too_long"})
@@ -59,6 +55,9 @@ class Downloads:
         self._media_store = media_store
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._tasks = TaskSet()
+        self._fetching: set[uuid.UUID] = set()
+        self._more = False
 
     def start(self) -> None:
         """Begin to fetch."""
@@ -71,6 +70,7 @@ class Downloads:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
+        await self._tasks.stop()
 
     def wake(self) -> None:
         """Say that a file may be due."""
@@ -82,51 +82,46 @@ class Downloads:
                 async with asyncio.timeout(_POLL_S):
                     await self._wake.wait()
             self._wake.clear()
-            if not len(self._registry):
-                continue
             try:
-                await self._pass()
+                await self._claim()
             except BlazzError as error:
-                _log.warning("downloads not looked up", error=str(error))
-            except Exception:  # noqa: BLE001 - one bad file must not end the fetching of the others
+                _log.warning("downloads not claimed", error=str(error))
+            except Exception:  # noqa: BLE001 - a defect in one pass must not end the fetching
                 _log.exception("downloads")
 
-    async def _pass(self) -> None:
-        scope = Platform("an instance looks for due files of all its sessions")
-        due = await self._database.read(scope, media.due_downloads, utc_now(), _BATCH)
-        ready = [
-            (item, session)
-            for item in due
-            if (session := self._registry.get(item.account_id)) is not None and session.connected
-        ]
-        gate = asyncio.Semaphore(_AT_ONCE)
-
-        async def one(item: DueDownload, session: Session) -> None:
-            async with gate:
-                await self._fetch(item, session)
-
-        async with asyncio.TaskGroup() as group:
-            for item, session in ready:
-                group.create_task(one(item, session))
-        if len(due) == _BATCH and ready:
-            self._wake.set()
-
-    async def _fetch(self, item: DueDownload, session: Session) -> None:
-        client = self._client()
-        if client is None:
+    async def _claim(self) -> None:
+        room = _AT_ONCE - len(self._fetching)
+        ready = {session.account_id: session for session in self._registry if session.connected}
+        if not room or not ready:
             return
+        scope = Workspaces.of(session.workspace_id for session in ready.values())
+        jobs = await self._database.write(scope, media.claim_downloads, utc_now(), room, list(ready))
+        for job in jobs:
+            if job.media_id not in self._fetching:
+                self._fetching.add(job.media_id)
+                self._tasks.start(self._fetch(job, ready[job.account_id]), f"download-{job.media_id}")
+        if len(jobs) == room:
+            self._more = True
+
+    async def _fetch(self, job: DownloadJob, session: Session) -> None:
         name = f"in/{uuid.uuid4().hex}"
         path = self._directory / name
         private_directory(path.parent)
         try:
-            await client.download(session.ref, self._request(item, name))
-            await media.complete(self._database, self._media_store, item, path)
+            client = self._client()
+            if client is not None:
+                await client.download(session.ref, self._request(job, name))
+                await media.complete(self._database, self._media_store, job, path)
         except (EngineError, BlazzError, OSError) as error:
-            await self._failed(item, error)
+            await self._failed(job, error)
         finally:
             path.unlink(missing_ok=True)
+            self._fetching.discard(job.media_id)
+            if self._more:
+                self._more = False
+                self.wake()
 
-    def _request(self, item: DueDownload, name: str) -> pb.DownloadRequest:
+    def _request(self, item: DownloadJob, name: str) -> pb.DownloadRequest:
         reference = json.loads(self._secret_box.open(item.reference, f"media:{item.media_id}"))
         return pb.DownloadRequest(
             path=name,
@@ -138,19 +133,13 @@ class Downloads:
             max_bytes=self._settings.media_max_bytes,
         )
 
-    async def _failed(self, item: DueDownload, error: Exception) -> None:
-        """Try later, or give up: after a day, or when it can never succeed."""
+    async def _failed(self, job: DownloadJob, error: Exception) -> None:
+        """Give up what can never succeed; everything else is due again by itself, for a day."""
         gone = isinstance(error, Refused) and error.code in _GONE
         final = gone or (isinstance(error, EngineError) and error.word in _FINAL_WORDS)
         final = final or (isinstance(error, BlazzError) and error.status < 500)
-        now = utc_now()
-        final = final or now - item.created_at > _GIVE_UP
-        _log.warning("file not fetched", media=str(item.media_id), final=final, error=str(error)[:200])
-        scope = Workspace(item.workspace_id)
-        with contextlib.suppress(BlazzError):
-            if final:
-                detail = "WhatsApp no longer has this file." if gone else f"The file could not be fetched: {error}"
-                await self._database.write(scope, media.fail, item, detail[:255])
-            else:
-                pause = min(_LAST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(item.attempts, 10))
-                await self._database.write(scope, media.retry_later, item, now + dt.timedelta(seconds=pause))
+        _log.warning("file not fetched", media=str(job.media_id), final=final, error=str(error)[:200])
+        if final:
+            detail = "WhatsApp no longer has this file." if gone else f"The file could not be fetched: {error}"
+            with contextlib.suppress(BlazzError):
+                await self._database.write(Workspaces.of([job.workspace_id]), media.fail, job, detail[:255])

@@ -58,8 +58,9 @@ class Uploads:
         try:
             if item.media_id is None:
                 return Rejected("media_missing", "The file of this message is gone.")
-            source = await self._database.read(Workspace(item.workspace_id), media.file_to_send, item.media_id)
-            await self._media_store.run(_hand_over, self._media_store.path_of(source.path), path)
+            source = await media.file_for_sending(self._database, self._media_store, item.workspace_id, item.media_id)
+            facts = MediaFacts(source.mime_type, source.filename, source.width, source.height, source.thumbnail)
+            await self._media_store.run(_hand_over, self._media_store.path_of(source.key), path)
             reply = await client.upload(session.ref, name, MEDIA_CLASSES[item.kind])
             uploaded = Uploaded(
                 url=reply.url,
@@ -69,9 +70,7 @@ class Uploads:
                 file_sha256=reply.file_sha256,
                 file_length=reply.file_length,
             )
-            return await self._database.write(
-                Workspace(item.workspace_id), self._store, session, item, uploaded, source.facts
-            )
+            return await self._database.write(Workspace(item.workspace_id), self._store, session, item, uploaded, facts)
         except (EngineGone, UnknownOutcome):
             return NotSent("upload_interrupted")  # the message itself has not been sent: it may be uploaded again
         except EngineError as error:

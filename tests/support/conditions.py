@@ -1,0 +1,25 @@
+"""Waiting for conditions with a deadline, never for luck."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def eventually(condition: Callable[[], T | Awaitable[T]], *, within_s: float = 20.0, what: str = "") -> T:
+    """Return the first true value of `condition`; fails after `within_s` seconds. It may be a coroutine function."""
+    deadline = time.monotonic() + within_s
+    while True:
+        value = condition()
+        if inspect.isawaitable(value):
+            value = await value
+        if value:
+            return value  # type: ignore[return-value]
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within_s:.0f} s: {what or inspect.getsource(condition).strip()}")
+        await asyncio.sleep(0.02)
