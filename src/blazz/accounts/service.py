@@ -40,8 +40,9 @@ _EVENTS = {
 }
 
 
-def create(tx: Tx, name: str) -> RowMapping:
-    """Add an account, not yet linked. It becomes primary by itself once it is the first to connect."""
+def create(tx: Tx, name: str | None) -> RowMapping:
+    """Add an account, not yet linked; without a name it is numbered. The first to connect becomes primary by itself."""
+    name = name or f"Number {repository.count(tx, tx.workspace_id) + 1}"
     now = utc_now()
     account_id = uuid7()
     repository.insert_account(
@@ -69,6 +70,11 @@ def get(tx: Tx, account_id: uuid.UUID) -> RowMapping:
     if row is None:
         raise not_found("account")
     return row
+
+
+def page(tx: Tx, after: tuple[dt.datetime, uuid.UUID] | None, limit: int) -> Sequence[RowMapping]:
+    """Return accounts in the order of their creation."""
+    return repository.page(tx, tx.workspace_id, after, limit)
 
 
 def rename(tx: Tx, account_id: uuid.UUID, *, name: str | None, primary: bool | None) -> RowMapping:
@@ -128,15 +134,22 @@ def want_connected(tx: Tx, account_id: uuid.UUID, placement: cluster.Placement, 
 
 def want_disconnected(tx: Tx, account_id: uuid.UUID) -> None:
     """Note that the session should not run; the pairing is kept."""
-    get(tx, account_id)
+    row = get(tx, account_id)
     cluster.want_stopped(tx, tx.workspace_id, account_id)
-    set_status(tx, account_id, tx.workspace_id, "disconnected", reason="user_initiated")
+    if row["status"] not in ("logged_out", "failed"):
+        set_status(tx, account_id, tx.workspace_id, "disconnected", reason="user_initiated")
 
 
 def unlinked(tx: Tx, account_id: uuid.UUID, workspace_id: uuid.UUID, *, reason: str, detail: str) -> None:
     """Note that the pairing is gone. History and the number stay shown; linking again is possible."""
     set_status(tx, account_id, workspace_id, "logged_out", reason=reason, detail=detail)
     cluster.want_stopped(tx, workspace_id, account_id)
+
+
+def logged_out(tx: Tx, account_id: uuid.UUID, detail: str) -> None:
+    """Note that somebody here removed the pairing; what the instance has told already is kept."""
+    if get(tx, account_id)["status"] != "logged_out":
+        unlinked(tx, account_id, tx.workspace_id, reason="user_initiated", detail=detail)
 
 
 def set_status(

@@ -16,7 +16,9 @@ from blazz.contacts.resolve import Peer, resolve
 from blazz.kit.db import Tx
 from blazz.kit.errors import conflict, not_found
 from blazz.kit.ids import uuid7
+from blazz.kit.phones import parse_phone
 from blazz.kit.time import utc_now
+from blazz.workspaces import service as workspaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,11 @@ def get(tx: Tx, contact_id: uuid.UUID) -> Contact:
 
 
 def create(tx: Tx, phone: str, name: str | None) -> Contact:
-    """Add a person by number (E.164). Raises BlazzError `contact_exists` (409), whose detail names the one there is."""
+    """Add a person by number, as typed; without country code it is one of the workspace's country.
+
+    Raises BlazzError `invalid_phone` (422), or `contact_exists` (409), whose detail names the one there is.
+    """
+    phone = parse_phone(phone, workspaces.default_country(tx, tx.workspace_id))
     known = repository.identifiers_by_value(tx, [tx.workspace_id], [phone])
     if known:
         raise conflict("contact_exists", f"There is a contact with this number already: {known[0]['contact_id']}")

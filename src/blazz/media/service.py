@@ -28,6 +28,7 @@ from blazz.media.storing import store_content
 __all__ = [
     "DownloadJob",
     "FileForSending",
+    "MediaStatus",
     "MediaSummary",
     "PendingDownload",
     "claim_downloads",
@@ -40,6 +41,9 @@ __all__ = [
     "summaries",
     "upload",
 ]
+
+
+MediaStatus = Literal["pending", "completed", "failed"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,91 @@
+"""What the endpoints of accounts accept and answer."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from blazz.kit.http import Model, RequestModel
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
+ShownStatus = Literal[
+    "connecting",
+    "qr_scanning",
+    "authenticated",
+    "connected",
+    "passkey_required",
+    "disconnected",
+    "logged_out",
+    "failed",
+    "unknown",
+]
+
+
+class AccountStatistics(Model):
+    """What is known of a number's life."""
+
+    health_score: int = Field(description="0 to 100; healthy from 70.")
+    healthy: bool
+    session_restore_count: int = Field(description="How often its session was taken up again after a restart.")
+    linked_at: dt.datetime | None
+    connected_at: dt.datetime | None
+    disconnected_at: dt.datetime | None
+    last_activity_at: dt.datetime | None
+
+
+class Account(Model):
+    """A WhatsApp number of the workspace."""
+
+    id: uuid.UUID
+    name: str
+    provider: Literal["whatsapp_web"]
+    phone: str | None = Field(description="E.164, known once linked.")
+    push_name: str | None = Field(description="The name that customers see.")
+    status: ShownStatus = Field(description="`unknown`: its instance has not confirmed the last one in time.")
+    status_since: dt.datetime
+    status_expires_at: dt.datetime | None
+    status_detail: str | None
+    is_primary: bool = Field(description="Sends what names no other number.")
+    disconnect_reason: str | None = Field(
+        description="user_initiated, instance_restart, timeout, error, qr_expired, logged_out_on_phone, replaced, …"
+    )
+    created_at: dt.datetime
+    statistics: AccountStatistics | None = Field(None, description="Only when one number is read.")
+
+
+class AccountCreate(RequestModel):
+    """A new number; it is linked afterwards."""
+
+    name: Name | None = None
+
+
+class AccountPatch(RequestModel):
+    """What to change; absent fields stay."""
+
+    name: Name | None = None
+    is_primary: bool | None = None
+
+
+class PairingCodeRequest(RequestModel):
+    """The phone that will type the code."""
+
+    phone: Annotated[str, Field(min_length=1, max_length=64, examples=["+6281234567890"])]
+
+
+class PairingCodeAnswer(Model):
+    """Type this on the phone: Linked devices, Link with phone number instead."""
+
+    code: str
+    expires_at: dt.datetime
+
+
+class Qr(Model):
+    """The code that is valid now."""
+
+    code: str
+    number: int = Field(description="1 to 6.")
+    expires_at: dt.datetime
+    svg: str = Field(description="The code drawn, as an SVG element.")

@@ -1,0 +1,74 @@
+"""How an account and its QR code are shown."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+from typing import Any
+
+import segno
+from sqlalchemy import RowMapping
+
+from blazz.accounts.health import HEALTHY, health_score
+from blazz.accounts.schemas import Account, AccountStatistics, Qr
+from blazz.accounts.states import shown_status
+from blazz.cluster.commands import QrView
+
+_RECENT = dt.timedelta(days=1)
+_FAILURES = frozenset({"error", "timeout", "replaced", "unknown"})
+_QUIET_ZONE = 4  # modules, as ISO/IEC 18004 demands
+_PNG_SCALE = 8
+
+
+def account_view(row: RowMapping, now: dt.datetime, *, statistics: bool = False) -> Account:
+    """Return an account as the API shows it; a claim that nobody renewed reads `unknown`."""
+    fields: dict[str, Any] = {name: row[name] for name in Account.model_fields if name in row}
+    fields["status"] = shown_status(row["status"], row["status_expires_at"], now)
+    fields["statistics"] = statistics_view(row, fields["status"], now) if statistics else None
+    return Account(**fields)
+
+
+def statistics_view(row: RowMapping, status: str, now: dt.datetime) -> AccountStatistics:
+    """Return what is known of an account's life."""
+    moments = [row[name] for name in ("last_activity_at", "connected_at") if row[name] is not None]
+    active = max(moments, default=row["created_at"])
+    ended = row["disconnected_at"]
+    failed = row["disconnect_reason"] in _FAILURES and ended is not None and ended > now - _RECENT
+    score = health_score(
+        connected=status == "connected",
+        inactive_s=(now - active).total_seconds(),
+        recent_failures=int(failed),
+    )
+    return AccountStatistics(
+        health_score=score,
+        healthy=score >= HEALTHY,
+        session_restore_count=row["session_restore_count"],
+        linked_at=row["linked_at"],
+        connected_at=row["connected_at"],
+        disconnected_at=ended,
+        last_activity_at=row["last_activity_at"],
+    )
+
+
+def qr_view(shown: QrView) -> Qr:
+    """Return the code with its drawing."""
+    svg = _drawn(shown).svg_inline(border=_QUIET_ZONE, omitsize=True, dark="#000", light="#fff", svgns=True)
+    return Qr(code=shown.code, number=shown.number, expires_at=shown.expires_at, svg=svg)
+
+
+def qr_png(shown: QrView) -> bytes:
+    """Return the code as a PNG picture."""
+    out = io.BytesIO()
+    _drawn(shown).save(out, kind="png", scale=_PNG_SCALE, border=_QUIET_ZONE)
+    return out.getvalue()
+
+
+def qr_text(shown: QrView) -> str:
+    """Return the code drawn with half blocks, for a terminal of either brightness."""
+    out = io.StringIO()
+    _drawn(shown).terminal(out, border=2, compact=True)
+    return out.getvalue()
+
+
+def _drawn(shown: QrView) -> segno.QRCode:
+    return segno.make_qr(shown.code, error="l", boost_error=False)
