@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.app import Running
+from tests.support.waiting import eventually
 
 WAIT_S = 15.0
 
@@ -31,9 +32,7 @@ async def serve(running: Running) -> AsyncIterator[str]:
     server = _Server(config)
     task = asyncio.create_task(server.serve())
     try:
-        async with asyncio.timeout(WAIT_S):
-            while not server.started:
-                await asyncio.sleep(0.005)
+        await eventually(lambda: server.started or task.done())
         yield f"127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
@@ -52,7 +51,7 @@ class Follower:
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
         url = f"ws://{place}/api/v1/events/ws{query}"
-        async with connect(url, additional_headers=headers, proxy=None, open_timeout=WAIT_S) as socket:
+        async with connect(url, additional_headers=headers, proxy=None, open_timeout=WAIT_S, max_queue=None) as socket:
             yield cls(socket)
 
     async def frame(self) -> dict[str, Any]:
@@ -66,7 +65,7 @@ class Follower:
 
     async def positions(self, count: int) -> list[int]:
         """The positions of the next events."""
-        found = []
+        found: list[int] = []
         while len(found) < count:
             frame = await self.frame()
             if frame["type"] == "event":

@@ -19,7 +19,7 @@ async def eventually(condition: Callable[[], T | Awaitable[T]], *, within_s: flo
         if inspect.isawaitable(value):
             value = await value
         if value:
-            return value  # type: ignore[return-value]
+            return value
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {within_s:.0f} s: {what or inspect.getsource(condition).strip()}")
         await asyncio.sleep(0.02)

@@ -18,6 +18,7 @@ from blazz.realtime.hub import SlowReader, Subscription
 PING_S = 15.0
 PONG_TIMEOUT_S = 45.0
 _CLOSE_S = 5.0
+_MAX_FRAME = 256  # characters; a pong has 15
 
 
 class _Ended(Exception):
@@ -85,10 +86,10 @@ class EventSocket:
         while True:
             try:
                 text = await self._websocket.receive_text()
-                content = json.loads(text)
+                content = json.loads(text) if len(text) <= _MAX_FRAME else None
             except (WebSocketDisconnect, RuntimeError):
                 raise _Ended(0) from None
-            except (KeyError, ValueError, RecursionError):
+            except (KeyError, ValueError):
                 raise _Ended(frames.CLOSE_BAD_REQUEST, "not a frame") from None
             if not isinstance(content, dict) or content.get("type") != "pong":
                 raise _Ended(frames.CLOSE_BAD_REQUEST, "unknown frame")

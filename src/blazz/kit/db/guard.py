@@ -10,6 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -24,8 +25,9 @@ from sqlalchemy.sql.elements import (
     BooleanClauseList,
     ColumnClause,
     Grouping,
+    TextClause,
 )
-from sqlalchemy.sql.selectable import Alias, FromClause, Join, Select
+from sqlalchemy.sql.selectable import Alias, CompoundSelect, FromClause, Join, Select, TableClause, TextualSelect
 
 from blazz.kit.db.metadata import SCOPED
 from blazz.kit.db.scope import Platform, Scope, ScopeError
@@ -39,6 +41,8 @@ class Rule:
     """What a compiled statement demands: binds compared with `workspace_id`, and whether it inserts tenant rows."""
 
     binds: tuple[str, ...]
+    lists: tuple[str, ...]
+    """Binds of `IN`: their values arrive as `name_1`, `name_2`, ..."""
     inserts: bool
     problem: str | None = None
 
@@ -72,13 +76,21 @@ def check(
 
 
 def _check_values(rule: Rule, row: Mapping[str, Any], scope: Scope) -> None:
-    for name in rule.binds:
-        value = row.get(name)
-        values = value if isinstance(value, (list, tuple, set, frozenset)) else (value,)
-        if not all(scope.allows(_as_uuid(item)) for item in values):
-            raise ScopeError("a statement names another workspace than its unit of work")
+    values = [row.get(name) for name in rule.binds]
+    for name in rule.lists:
+        values += _listed(name, row)
+    if not all(scope.allows(_as_uuid(value)) for value in values):
+        raise ScopeError("a statement names another workspace than its unit of work")
     if rule.inserts and not scope.allows(_as_uuid(row.get(_COLUMN))):
         raise ScopeError("an inserted row belongs to another workspace than its unit of work")
+
+
+def _listed(name: str, row: Mapping[str, Any]) -> Iterator[Any]:
+    for number in count(1):
+        key = f"{name}_{number}"
+        if key not in row:
+            return  # an empty list matches nothing
+        yield row[key]
 
 
 def _as_uuid(value: object) -> object:
@@ -87,6 +99,9 @@ def _as_uuid(value: object) -> object:
 
 def _analyse(compiled: Any) -> Rule:
     statement = compiled.statement
+    problem = _shape_problem(compiled)
+    if problem:
+        return _refused(problem)
     ties = _Ties()
     for element in visitors.iterate(statement):
         if isinstance(element, Select):
@@ -94,20 +109,58 @@ def _analyse(compiled: Any) -> Rule:
         elif isinstance(element, (Update, Delete)):
             ties.add_table(element.table)
             ties.add_conditions(element.whereclause)
-    inserts = False
-    if isinstance(statement, Insert):
-        scoped = _is_scoped(statement.table)
-        if scoped and statement.select is not None:
-            return Rule(
-                (),
-                False,
-                f"INSERT..SELECT into {statement.table} is not allowed in a scoped unit of work",
-            )
-        inserts = scoped
     loose = ties.loose()
     if loose:
-        return Rule((), False, f"no workspace_id condition on: {', '.join(sorted(loose))}")
-    return Rule(tuple(compiled.bind_names[bind] for bind in ties.binds), inserts)
+        return _refused(f"no workspace_id condition on: {', '.join(sorted(loose))}")
+    inserts = isinstance(statement, Insert) and _is_scoped(statement.table)
+    names = [(compiled.bind_names[bind], bind.expanding) for bind in ties.binds]
+    return Rule(
+        tuple(name for name, expanding in names if not expanding),
+        tuple(name for name, expanding in names if expanding),
+        inserts,
+    )
+
+
+def _refused(problem: str) -> Rule:
+    return Rule((), (), False, problem)
+
+
+def _shape_problem(compiled: Any) -> str | None:
+    """Say why a statement is refused whatever its conditions are: what it does cannot be read, or moves rows away."""
+    statement = compiled.statement
+    if not isinstance(statement, (Select, CompoundSelect, Insert, Update, Delete)):
+        return f"a {type(statement).__name__} in a scoped unit of work cannot be analysed"
+    for element in visitors.iterate(statement):
+        if isinstance(element, (TextClause, TextualSelect)) or _is_raw_column(element):
+            return f"SQL as text in a scoped unit of work: {str(element)[:120]}"
+        if type(element) is TableClause:
+            return f"{element.name} is named without its definition"
+    if isinstance(statement, Insert) and _is_scoped(statement.table):
+        if statement.select is not None:
+            return f"INSERT..SELECT into {statement.table} is not allowed in a scoped unit of work"
+        return _conflict_problem(statement)
+    if isinstance(statement, Update) and _is_scoped(statement.table):
+        # columns set by `values()`, and those named only by the parameters of the execution
+        changed = [*(compiled.compile_state._dict_parameters or ()), *(compiled.column_keys or ())]
+        if any(getattr(column, "name", column) == _COLUMN for column in changed):
+            return f"an update of {statement.table} would move rows to another workspace"
+    return None
+
+
+def _conflict_problem(statement: Insert) -> str | None:
+    """An upsert may meet only rows of the same workspace: its conflict target must hold `workspace_id`."""
+    clause: Any = statement._post_values_clause
+    if clause is None or not hasattr(clause, "update_values_to_set"):
+        return None
+    target = [getattr(item, "name", item) for item in clause.inferred_target_elements or ()]
+    if _COLUMN not in target:
+        return f"an upsert into {statement.table} could meet a row of another workspace"
+    changed = {getattr(column, "name", column) for column in dict(clause.update_values_to_set)}
+    return f"an upsert into {statement.table} would move rows to another workspace" if _COLUMN in changed else None
+
+
+def _is_raw_column(element: object) -> bool:
+    return isinstance(element, ColumnClause) and element.is_literal and element.name not in ("*", "1")
 
 
 def _is_scoped(source: object) -> bool:

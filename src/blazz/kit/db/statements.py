@@ -9,6 +9,9 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.sql.dml import Insert
 
+from blazz.kit.db.metadata import SCOPED
+from blazz.kit.db.scope import ScopeError
+
 
 def insert_or_ignore(dialect: str, table: Table, key: Sequence[str]) -> Insert:
     """Return an INSERT that leaves an existing row with the same unique `key` untouched."""
@@ -16,7 +19,12 @@ def insert_or_ignore(dialect: str, table: Table, key: Sequence[str]) -> Insert:
 
 
 def upsert(dialect: str, table: Table, key: Sequence[str], update: Sequence[str]) -> Insert:
-    """Return an INSERT that, on an existing row with the same unique `key`, sets the columns `update` instead."""
+    """Return an INSERT that, on an existing row with the same unique `key`, sets the columns `update` instead.
+
+    For a tenant's table the key holds `workspace_id`, so that no row of another workspace can be met.
+    """
+    if update and table.info.get(SCOPED) and "workspace_id" not in key:
+        raise ScopeError(f"an upsert into {table} needs workspace_id in its key")
     if dialect in ("mysql", "mariadb"):
         statement = mysql.insert(table)
         # a no-op update rather than INSERT IGNORE, which would hide every other error too
