@@ -105,10 +105,12 @@ func summarise(raw, names string) Summary {
 		if line == "" || line[0] == '\t' || len(s.Frames) == maxFrames {
 			continue
 		}
-		if end := strings.LastIndex(line, "("); end > 0 {
+		if starter, ok := strings.CutPrefix(line, "created by "); ok {
+			line, _, _ = strings.Cut(starter, " in goroutine ")
+		} else if end := strings.LastIndex(line, "("); end > 0 {
 			line = line[:end]
 		}
-		s.Frames = append(s.Frames, strings.TrimPrefix(line, "created by "))
+		s.Frames = append(s.Frames, line)
 	}
 	owners := map[string]string{}
 	for _, line := range strings.Split(names, "\n") {

@@ -67,10 +67,16 @@ func (s *Session) onMessage(e *waevents.Message) bool {
 	return fail.Hit(failpoint.MessageAfterStoredBeforeConfirm) == nil
 }
 
-// breakDown is the like of a panic in a goroutine of the library.
+// breakDown is the like of a panic in a goroutine of the library, which still needs its client after the call that fails.
 //
 //go:noinline
-func (s *Session) breakDown(err error) { panic(fmt.Errorf("session %s: %w", s.id, err)) }
+func (s *Session) breakDown(err error) {
+	explode(err)
+	s.log.Error("unreachable")
+}
+
+//go:noinline
+func explode(err error) { panic(err) }
 
 // deliver waits until the subscriber has stored the event. Where it has not, the connection is reset after a moment:
 // the server sends again only after a new login.
