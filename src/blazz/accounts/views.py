@@ -52,7 +52,7 @@ def statistics_view(row: RowMapping, status: str, now: dt.datetime) -> AccountSt
 
 def qr_view(shown: QrView) -> Qr:
     """Return the code with its drawing."""
-    svg = _drawn(shown).svg_inline(border=_QUIET_ZONE, omitsize=True, dark="#000", light="#fff", svgns=True)
+    svg = _drawn(shown).svg_inline(border=_QUIET_ZONE, omitsize=True, dark="#000", light="#fff")
     return Qr(code=shown.code, number=shown.number, expires_at=shown.expires_at, svg=svg)
 
 
