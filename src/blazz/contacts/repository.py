@@ -98,17 +98,20 @@ def set_push_names(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
     tx.execute(_SET_PUSH_NAME, [dict(row) for row in rows])
 
 
-def matching(workspace_id: uuid.UUID, pattern: str) -> Any:
-    """Return a select of the ids of contacts whose name or number contains `pattern` (LIKE, escaped by backslash)."""
+def matching(workspace_id: uuid.UUID, patterns: Sequence[str]) -> Any:
+    """Return a select of the ids of contacts whose name or number is like one of `patterns` (escaped by backslash).
+
+    Several, because SQLite folds the case of ASCII letters only: the caller gives the spellings that shall be found.
+    """
     by_identifier = select(contact_identifiers.c.contact_id).where(
         contact_identifiers.c.workspace_id == workspace_id,
-        contact_identifiers.c.value.like(pattern, escape="\\"),
+        contact_identifiers.c.value.like(patterns[0], escape="\\"),
     )
+    names = (func.lower(contacts.c.name), func.lower(contacts.c.push_name))
     return select(contacts.c.id).where(
         contacts.c.workspace_id == workspace_id,
         or_(
-            func.lower(contacts.c.name).like(pattern, escape="\\"),
-            func.lower(contacts.c.push_name).like(pattern, escape="\\"),
+            *(name.like(pattern, escape="\\") for name in names for pattern in patterns),
             contacts.c.id.in_(by_identifier),
         ),
     )
@@ -117,14 +120,14 @@ def matching(workspace_id: uuid.UUID, pattern: str) -> Any:
 def page(
     tx: Tx,
     workspace_id: uuid.UUID,
-    pattern: str | None,
+    patterns: Sequence[str] | None,
     before: tuple[dt.datetime, uuid.UUID] | None,
     limit: int,
 ) -> Sequence[RowMapping]:
     """Return contacts, newest first."""
     statement = select(contacts).where(contacts.c.workspace_id == workspace_id)
-    if pattern is not None:
-        statement = statement.where(contacts.c.id.in_(matching(workspace_id, pattern)))
+    if patterns:
+        statement = statement.where(contacts.c.id.in_(matching(workspace_id, patterns)))
     if before is not None:
         created, contact_id = before
         statement = statement.where(

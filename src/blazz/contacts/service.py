@@ -55,8 +55,8 @@ class ContactSummary:
 
 def page(tx: Tx, search: str | None, before: tuple[dt.datetime, uuid.UUID] | None, limit: int) -> list[Contact]:
     """Return contacts, newest first; `search` looks in names and identifiers."""
-    pattern = like_pattern(search) if search else None
-    return _with_identifiers(tx, list(repository.page(tx, tx.workspace_id, pattern, before, limit)))
+    patterns = _patterns(search) if search and search.strip() else None
+    return _with_identifiers(tx, list(repository.page(tx, tx.workspace_id, patterns, before, limit)))
 
 
 def get(tx: Tx, contact_id: uuid.UUID) -> Contact:
@@ -134,12 +134,26 @@ def summaries(tx: Tx, workspace_id: uuid.UUID, contact_ids: Collection[uuid.UUID
 
 def matching_ids(workspace_id: uuid.UUID, text: str) -> Any:
     """Return a SELECT of the ids of contacts that `text` finds, for `IN` in another room's statement."""
-    return repository.matching(workspace_id, like_pattern(text))
+    return repository.matching(workspace_id, _patterns(text))
 
 
 def like_pattern(text: str) -> str:
     """Return a LIKE pattern (escape character backslash) for text anywhere, whatever its case."""
-    escaped = text.strip().lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return _like(text.lower())
+
+
+def _patterns(text: str) -> list[str]:
+    # a database that lowers ASCII letters only leaves É as it is: look for it as typed and as names begin, too
+    typed = text.strip()
+    lower = typed.lower()
+    spellings = [lower, "".join(letter.lower() if letter.isascii() else letter for letter in typed)]
+    if not lower[:1].isascii():
+        spellings.append(lower[:1].upper() + lower[1:])
+    return [_like(spelling) for spelling in dict.fromkeys(spellings)]
+
+
+def _like(text: str) -> str:
+    escaped = text.strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import Annotated
 
-from fastapi import Depends, Header
+from fastapi import Depends, Header, Query
 from fastapi.security import APIKeyCookie, HTTPBearer
 from starlette.requests import HTTPConnection
 
@@ -48,6 +48,21 @@ async def get_caller(
 ) -> Caller:
     """Return who is asking, in which workspace. Raises 400, 401 or 403."""
     return await authentication.caller(connection, database, settings, x_workspace)
+
+
+async def get_caller_of_element(
+    connection: HTTPConnection,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    x_workspace: WorkspaceHeader = None,
+    workspace: Annotated[
+        str | None, Query(max_length=64, description="Like X-Workspace, for elements of a page that send no headers.")
+    ] = None,
+    _key: Annotated[object, Depends(_bearer)] = None,
+    _session: Annotated[object, Depends(_cookie)] = None,
+) -> Caller:
+    """Return who is asking; the workspace may be in the address, as pictures in a page need it."""
+    return await authentication.caller(connection, database, settings, x_workspace or workspace)
 
 
 PersonDep = Annotated[Person, Depends(get_person)]
