@@ -81,11 +81,11 @@ _SAVE = (
     .values(
         last_message_id=bindparam("message"),
         last_message_at=bindparam("at"),
-        last_kind=bindparam("kind"),
+        last_kind=bindparam("new_kind"),
         last_preview=bindparam("preview"),
         last_from_me=bindparam("mine"),
         unread_count=bindparam("unread"),
-        address=bindparam("address"),
+        address=bindparam("new_address"),
     )
 )
 
@@ -151,11 +151,11 @@ def save_chats(tx: Tx, states: Iterable[ChatState]) -> None:
             "i": state.id,
             "message": state.last_message_id,
             "at": state.last_message_at,
-            "kind": state.last_kind,
+            "new_kind": state.last_kind,
             "preview": state.last_preview,
             "mine": state.last_from_me,
             "unread": state.unread_count,
-            "address": state.address,
+            "new_address": state.address,
         }
         for state in states
     ]
