@@ -48,7 +48,7 @@ class _Unit:
 def open_sqlite(path: Path, *, readers: int, busy_timeout_s: float) -> tuple[Writer, Readers]:
     """Open `path` for this process alone. Raises BlazzError `database_in_use` when another process has it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = FileLock(str(path) + ".lock")
+    lock = FileLock(str(path) + ".lock", thread_local=False)  # released by another thread than this one
     try:
         lock.acquire(timeout=0)
     except Timeout:
