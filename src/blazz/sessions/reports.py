@@ -108,7 +108,7 @@ class Reports:
             self._hooks.connected(session)
         elif down and session.connected:
             session.connected = False
-        if verdict is None or (state.state == pb.SESSION_STATE_STOPPED and not session.started):
+        if verdict is None:
             self._hooks.answer((tag,))
             return
         change = self.set_status(session, verdict)

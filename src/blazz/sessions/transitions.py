@@ -80,8 +80,7 @@ def _ended(state: pb.State) -> Verdict | None:
         until = f" until {rfc3339(_whole_second(state.ban_expires_ms))}" if state.ban_expires_ms else ""
         detail = f"WhatsApp has banned this number{until}: {state.detail} ({state.code})."
         return Verdict("failed", "error", detail[:255], final=True, stop=True)
-    if kind == pb.SESSION_STATE_STOPPED:
-        return Verdict("disconnected", "error", (state.detail or "The session was stopped.")[:255], final=True)
+    # STOPPED follows only from our own calls, whose callers have said why already
     return None
 
 
