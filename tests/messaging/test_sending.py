@@ -152,13 +152,13 @@ async def test_an_answer_leaves_from_the_number_and_to_the_address_that_the_cust
         ({"to": "somebody@example.org"}, 422, "invalid_address"),
         ({"to": str(uuid.uuid4())}, 404, "not_found"),
         ({"account_id": str(uuid.uuid4())}, 404, "not_found"),
-        ({"text": {"body": "   "}}, 422, "validation_failed"),
-        ({"text": {"body": "x" * 4097}}, 422, "validation_failed"),
-        ({"text": {"body": 7}}, 422, "validation_failed"),
-        ({"type": "image"}, 422, "validation_failed"),
+        ({"text": {"body": "   "}}, 422, "invalid_request"),
+        ({"text": {"body": "x" * 4097}}, 422, "invalid_request"),
+        ({"text": {"body": 7}}, 422, "invalid_request"),
+        ({"type": "image"}, 422, "invalid_request"),
         ({"type": "image", "text": None, "image": {"link": "http://example.org/a.png"}}, 422, "link_not_supported"),
         ({"type": "image", "text": None, "image": {"id": str(uuid.uuid4())}}, 404, "not_found"),
-        ({"surprise": 1}, 422, "validation_failed"),
+        ({"surprise": 1}, 422, "invalid_request"),
     ],
 )
 async def test_a_wrong_request_is_refused_and_stores_nothing(

@@ -167,7 +167,8 @@ def _recalled(tx: Tx, idempotent: IdempotentRequest, answer: Answer) -> bool:
     stored = recall(tx, idempotent)
     if stored is None:
         return False
-    answer.status, answer.body = stored.status, json.dumps(stored.answer)
+    answer.status = stored.status
+    answer.body = json.dumps(stored.answer, ensure_ascii=False, separators=(",", ":"))
     return True
 
 
