@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import importlib.util
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -22,6 +20,7 @@ from blazz.kit.crypto import SecretBox
 from blazz.kit.db import Database
 from blazz.kit.errors import conflict
 from blazz.kit.settings import Settings
+from blazz.media.store import MediaStore
 
 PASSWORD = "correct horse battery"
 BASE = "http://blazz.test"
@@ -149,7 +148,7 @@ async def run_app(directory: Path, **settings: Any) -> AsyncIterator[Running]:
         settings=made,
         commands=NoInstance(),
         secret_box=SecretBox(b"k" * 32),
-        media_store=media_store(directory / "media"),
+        media_store=MediaStore.open(directory / "media"),
         network=NetworkInfo("test", True, "http://127.0.0.1:7070"),
     )
     running = Running(app, database, made)
@@ -158,13 +157,6 @@ async def run_app(directory: Path, **settings: Any) -> AsyncIterator[Running]:
             yield running
     finally:
         await database.close()
-
-
-def media_store(directory: Path) -> Any:
-    """The real store of media files."""
-    if importlib.util.find_spec("blazz.media.store") is None:
-        return None
-    return importlib.import_module("blazz.media.store").MediaStore.open(directory)
 
 
 def problem(answer: httpx.Response, status: int, code: str | None = None) -> dict[str, Any]:

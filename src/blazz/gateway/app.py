@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
-import importlib.util
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 
 from blazz import __version__
+from blazz.accounts.endpoints import router as accounts
+from blazz.cluster.commands import SessionCommands
+from blazz.contacts.endpoints import router as contacts
 from blazz.gateway import operations
 from blazz.gateway.docs_page import render
 from blazz.gateway.openapi import install_openapi
@@ -33,13 +34,12 @@ from blazz.kit.http.limits import BodyLimit
 from blazz.kit.http.problems import install_problem_handlers
 from blazz.kit.http.requests import RequestFrame
 from blazz.kit.settings import Settings
+from blazz.media.endpoints import router as media
+from blazz.media.store import MediaStore
+from blazz.messaging.endpoints import router as messaging
 from blazz.realtime.endpoints import router as realtime
 from blazz.realtime.hub import Hub
 from blazz.workspaces.endpoints import router as workspaces
-
-if TYPE_CHECKING:
-    from blazz.cluster.commands import SessionCommands
-    from blazz.media.store import MediaStore
 
 __all__ = ["NetworkInfo", "create_app", "openapi_document"]
 
@@ -97,7 +97,7 @@ def _routes(settings: Settings) -> FastAPI:
         ],
     )
     install_problem_handlers(app)
-    for router in (identity, workspaces, *_domains(), realtime):
+    for router in (identity, workspaces, accounts, contacts, media, messaging, realtime):
         app.include_router(router, prefix="/api/v1")
     app.include_router(operations.router)
     install_openapi(app)
@@ -111,16 +111,6 @@ def _routes(settings: Settings) -> FastAPI:
 
     app.router.default = Site(find_site())
     return app
-
-
-def _domains() -> list[APIRouter]:
-    found = []
-    for name in ("accounts", "contacts", "media", "messaging"):
-        try:
-            found.append(importlib.import_module(f"blazz.{name}.endpoints").router)
-        except ImportError:
-            _log.warning("domain missing", name=name)
-    return found
 
 
 def _operation_id(route: APIRoute) -> str:

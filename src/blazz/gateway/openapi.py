@@ -72,16 +72,19 @@ def _document(app: FastAPI) -> dict[str, Any]:
     for path, methods in made["paths"].items():
         for method, operation in methods.items():
             if method in _METHODS:
-                _complete(operation, has_input="{" in path or method != "get" or bool(operation.get("parameters")))
+                has_input = "{" in path or method != "get" or bool(operation.get("parameters"))
+                _complete(operation, has_input=has_input, names_thing="{" in path)
     return made
 
 
-def _complete(operation: dict[str, Any], *, has_input: bool) -> None:
+def _complete(operation: dict[str, Any], *, has_input: bool, names_thing: bool) -> None:
     """Give an operation the problems that every one of its kind may answer."""
     answers = operation["responses"]
     statuses = [500, 503]
     if has_input:
         statuses += [400, 422]
+    if names_thing:
+        statuses += [404]
     if "requestBody" in operation:
         statuses += [413]
     if operation.get("security"):
