@@ -29,8 +29,8 @@ from blazz.messaging.schemas import SendMessage
 from blazz.messaging.tables import messages as messages_table
 from blazz.migrations import tables as _tables
 from blazz.workspaces.tables import workspaces as workspaces_table
-from tests.support.network import engine_binary, settings_of
 from tests.support.conditions import eventually
+from tests.support.network import engine_binary, settings_of
 from whatsim.model import TextContent
 from whatsim.network import Network
 
@@ -165,9 +165,14 @@ class Blazz:
 
     async def send_text(self, number: Number, to: str, body: str) -> uuid.UUID:
         """Queue a text; returns the message's id."""
-        request = SendMessage.model_validate(
-            {"account_id": str(number.account_id), "to": f"+{to}", "type": "text", "text": {"body": body}}
-        )
+        return await self._send(number, to, {"type": "text", "text": {"body": body}})
+
+    async def send_image(self, number: Number, to: str, media_id: uuid.UUID, caption: str) -> uuid.UUID:
+        """Queue a picture that was uploaded; returns the message's id."""
+        return await self._send(number, to, {"type": "image", "image": {"id": str(media_id), "caption": caption}})
+
+    async def _send(self, number: Number, to: str, content: dict[str, Any]) -> uuid.UUID:
+        request = SendMessage.model_validate({"account_id": str(number.account_id), "to": f"+{to}", **content})
         sender = sending.Sender("api", None, dt.timedelta(hours=24))
 
         def send(tx: Tx) -> uuid.UUID:

@@ -15,6 +15,7 @@ from blazz.engine_client.errors import EngineGone, classify
 from blazz.engine_client.stream import EventStream
 
 _CALL_S = 15.0
+_STOP_S = 25.0  # the protocol library's handshake cannot be interrupted for up to 20 s
 _SEND_S = 30.0  # what the host waits for WhatsApp's acknowledgement
 _MEDIA_S = 300.0
 _MARGIN_S = 5.0  # the host answers first; our own deadline is for a host that hangs
@@ -93,7 +94,7 @@ class EngineClient:
 
     async def stop_session(self, ref: SessionRef) -> None:
         """Disconnect and close the store. Idempotent."""
-        await self._call("StopSession", pb.StopSessionRequest(session_id=ref.session_id, epoch=ref.epoch))
+        await self._call("StopSession", pb.StopSessionRequest(session_id=ref.session_id, epoch=ref.epoch), _STOP_S)
 
     async def log_out(self, ref: SessionRef) -> None:
         """Remove the pairing at WhatsApp, set the store aside, stop the session."""
