@@ -89,12 +89,12 @@ def change(tx: Tx, workspace_id: uuid.UUID, contact_id: uuid.UUID, values: Mappi
 _SET_PUSH_NAME = (
     update(contacts)
     .where(contacts.c.workspace_id == bindparam("workspace"), contacts.c.id == bindparam("contact"))
-    .values(push_name=bindparam("name"), updated_at=bindparam("now"))
+    .values(push_name=bindparam("pushed"), updated_at=bindparam("now"))
 )
 
 
 def set_push_names(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Set push names: rows of `workspace`, `contact`, `name`, `now`."""
+    """Set push names: rows of `workspace`, `contact`, `pushed`, `now`."""
     tx.execute(_SET_PUSH_NAME, [dict(row) for row in rows])
 
 

@@ -170,7 +170,7 @@ def _learn_names(tx: Tx, resolution: Resolution) -> None:
     workspaces = {peer.workspace_id for peer in resolution.contact_ids}
     now = utc_now()
     changed = [
-        {"workspace": row["workspace_id"], "contact": row["id"], "name": names[row["id"]], "now": now}
+        {"workspace": row["workspace_id"], "contact": row["id"], "pushed": names[row["id"]], "now": now}
         for row in repository.find_many(tx, workspaces, names)
         if row["push_name"] != names[row["id"]]
     ]
