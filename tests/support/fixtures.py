@@ -6,8 +6,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import structlog
 
+from blazz.kit.logging import console_renderer
 from tests.support.app import Person, Running, run_app
+
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        console_renderer(colors=False),
+    ]
+)
 
 
 @pytest.fixture

@@ -79,6 +79,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
 
 def _complete(operation: dict[str, Any], *, has_input: bool, names_thing: bool) -> None:
     """Give an operation the problems that every one of its kind may answer."""
+    operation["tags"] = [tag.lower() for tag in operation.get("tags", [])]
     answers = operation["responses"]
     statuses = [500, 503]
     if has_input:

@@ -102,7 +102,8 @@ def _request_id(scope: Scope) -> str:
 
 def route_template(scope: Scope) -> str:
     """Return the path of the route that answered, with its parameters' names; `other` when none did."""
-    route = scope.get("route")
+    # the route itself knows its path below its router only; FastAPI keeps the whole one beside it
+    route = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
     return str(getattr(route, "path", None) or "other")
 
 
