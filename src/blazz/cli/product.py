@@ -128,6 +128,7 @@ class Product:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=self.settings.public_url is not None,
             backlog=_BACKLOG,
             timeout_graceful_shutdown=5,
             ws_max_size=64 * 1024,

@@ -25,6 +25,19 @@ _BY_VALUE = _IDENTIFIERS.where(
 )
 
 
+_ID_BY_PHONE = select(contact_identifiers.c.contact_id).where(
+    contact_identifiers.c.workspace_id == bindparam("workspace"),
+    contact_identifiers.c.kind == "phone",
+    contact_identifiers.c.value == bindparam("phone"),
+)
+
+
+def id_by_phone(tx: Tx, workspace_id: uuid.UUID, phone: str) -> uuid.UUID | None:
+    """Return the contact with this number."""
+    found: uuid.UUID | None = tx.execute(_ID_BY_PHONE, {"workspace": workspace_id, "phone": phone}).scalar()
+    return found
+
+
 def identifiers_by_value(tx: Tx, workspace_ids: Collection[uuid.UUID], values: Collection[str]) -> Sequence[RowMapping]:
     """Return phone and LID identifiers with one of `values`."""
     parameters = {"workspaces": list(workspace_ids), "kinds": ["phone", "lid"], "values": list(values)}

@@ -182,7 +182,7 @@ def _contact_of(tx: Tx, to: str) -> uuid.UUID:
             raise invalid(text, code="invalid_address", errors=[FieldError("to", text, "invalid_address")])
     else:
         country = "" if to.startswith("+") else workspaces.default_country(tx, tx.workspace_id)
-        phone, lid = parse_phone(to, country, field="to"), None
+        return contacts.ensure_by_phone(tx, parse_phone(to, country, field="to"))
     peer = Peer(tx.workspace_id, phone, lid)
     return resolve(tx, [peer]).contact_ids[peer]
 
