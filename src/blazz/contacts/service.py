@@ -101,8 +101,19 @@ def delete(tx: Tx, contact_id: uuid.UUID) -> None:
 
 def ensure_by_phone(tx: Tx, phone: str) -> uuid.UUID:
     """Return the contact with this number (E.164), creating it when there is none."""
+    known = repository.id_by_phone(tx, tx.workspace_id, phone)
+    if known is not None:
+        return known
     peer = Peer(tx.workspace_id, phone, None)
     return resolve(tx, [peer]).contact_ids[peer]
+
+
+def find_by_identifiers(tx: Tx, phone: str | None, lid: str | None) -> uuid.UUID | None:
+    """Return the contact with this number (E.164 with plus) or LID (digits); the LID decides when they differ."""
+    wanted = {("lid", lid), ("phone", phone)}
+    rows = repository.identifiers_by_value(tx, [tx.workspace_id], [value for value in (phone, lid) if value])
+    found = {row["kind"]: row["contact_id"] for row in rows if (row["kind"], row["value"]) in wanted}
+    return found.get("lid") or found.get("phone")
 
 
 def lids_of(tx: Tx, workspace_ids: Collection[uuid.UUID], contact_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
