@@ -55,7 +55,8 @@ async def test_a_customers_text_is_stored_and_answered_up_to_read(tmp_path: Path
         await network.mark_read(customer, number.phone)
         await blazz.state(message_id, "read")
         names = [event["data"]["state"] for event in await blazz.events("message.status")]
-        assert names == ["sent", "delivered", "read"]
+        # a receipt may overtake the record of the acknowledgement: states never go backwards
+        assert names in (["sent", "delivered", "read"], ["delivered", "read"])
 
 
 async def test_a_number_can_write_first(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from blazz.kit.errors import unavailable
 from blazz.kit.settings import Settings
 from blazz.sessions.claims import renew_claims
 from blazz.sessions.engine_keeper import EngineKeeper, KeeperHooks
-from blazz.sessions.ephemeral import publish
+from blazz.sessions.ephemeral import EphemeralFeed
 from blazz.sessions.inbound import is_stored
 from blazz.sessions.ingest import Delivery, Ingest
 from blazz.sessions.lease import Lease
@@ -60,6 +60,7 @@ class Supervisor:
         self._stream: EventStream | None = None
         self._starts = asyncio.Semaphore(_STARTS)
         self._quarantine = Quarantine()
+        self._ephemeral = EphemeralFeed(database)
         self.reports = Reports(
             self.registry,
             self.board,
@@ -96,6 +97,7 @@ class Supervisor:
     async def stop(self, timeout_s: float = 8.0) -> None:
         """Disconnect everything and say so in the database. Idempotent."""
         await self._tasks.stop()
+        await self._ephemeral.stop()
         await self.keeper.stop(timeout_s)
         for session in self.registry:
             session.cancel_retry()
@@ -163,7 +165,7 @@ class Supervisor:
                     if event.needs_ack:
                         self.answer(refused=(event.tag,))
                 elif kind in ("chat_presence", "presence"):
-                    publish(session, event)
+                    self._ephemeral.take(session, event)
                 elif is_stored(event):
                     await self.ingest.put(Delivery(session, event))
                 elif event.needs_ack:
