@@ -25,6 +25,7 @@ from blazz.messaging.kinds import MediaFacts, Outgoing, Quote, Uploaded
 from blazz.messaging.model import STATE_ORDER
 
 PER_CHAT = 16  # messages of one chat in one claim
+_LOOKS = 32  # pages that one claim looks through for one account
 _EXPIRED = "Not sent in time: the number was not connected."
 
 
@@ -90,29 +91,69 @@ def claim(
     Of each chat not in `busy_chats` at most 16 are taken, and none behind one that is not due yet. Queued messages
     past their expiry become `failed: expired`; one whose outcome is unknown never expires.
     """
-    rows = repository.outbox_rows(tx, _workspaces(tx), account_ids, busy_chats, limit * 2)
-    taken: dict[uuid.UUID, list[RowMapping]] = defaultdict(list)
-    blocked: set[uuid.UUID] = set()
-    expired: list[RowMapping] = []
-    count = 0
-    for row in rows:
-        chat_id = row["chat_id"]
-        if row["state"] == "queued" and row["expires_at"] <= now:
-            expired.append(row)
-            continue
-        if chat_id in blocked or count >= limit:
-            continue
-        if row["due_at"] > now or len(taken[chat_id]) >= PER_CHAT:
-            blocked.add(chat_id)
-            continue
-        taken[chat_id].append(row)
-        count += 1
-    claimed = [row for chat_rows in taken.values() for row in chat_rows]
-    if claimed:
-        repository.mark_sending(tx, claimed)
-    if expired:
-        _finish(tx, [(row, "failed", now, "expired", _EXPIRED) for row in expired])
-    return [_item(row) for row in claimed]
+    selection = _Selection(now)
+    workspaces = _workspaces(tx)
+    rows = repository.outbox_rows(tx, workspaces, account_ids, busy_chats, limit * 2)
+    if len(rows) < limit * 2:
+        selection.take(rows, limit)
+    else:
+        # more waits than one look shows: every account has its share, so none stands behind another's backlog
+        share = max(limit // len(account_ids), 1)
+        for account_id in account_ids:
+            _take_share(tx, workspaces, account_id, busy_chats, share, selection)
+    if selection.claimed:
+        repository.mark_sending(tx, selection.claimed)
+    if selection.expired:
+        _finish(tx, [(row, "failed", now, "expired", _EXPIRED) for row in selection.expired])
+    return [_item(row) for row in selection.claimed]
+
+
+class _Selection:
+    """What one claim takes: the head of each chat, as far as it is due."""
+
+    def __init__(self, now: dt.datetime) -> None:
+        self._now = now
+        self._taken: dict[uuid.UUID, int] = defaultdict(int)
+        self._blocked: set[uuid.UUID] = set()
+        self.claimed: list[RowMapping] = []
+        self.expired: list[RowMapping] = []
+
+    def take(self, rows: Sequence[RowMapping], room: int) -> int:
+        """Choose at most `room` of `rows`, which are in the order of their chats; returns how many."""
+        count = 0
+        for row in rows:
+            chat_id = row["chat_id"]
+            if row["state"] == "queued" and row["expires_at"] <= self._now:
+                self.expired.append(row)
+                continue
+            if chat_id in self._blocked or count >= room:
+                continue
+            if row["due_at"] > self._now or self._taken[chat_id] >= PER_CHAT:
+                self._blocked.add(chat_id)
+                continue
+            self._taken[chat_id] += 1
+            self.claimed.append(row)
+            count += 1
+        return count
+
+
+def _take_share(
+    tx: Tx,
+    workspaces: Collection[uuid.UUID],
+    account_id: uuid.UUID,
+    busy_chats: Collection[uuid.UUID],
+    share: int,
+    selection: _Selection,
+) -> None:
+    """Look further behind chats that wait or are long, so that they hold up nobody but themselves."""
+    passed = set(busy_chats)
+    window = share + 2 * PER_CHAT
+    for _ in range(_LOOKS):
+        rows = repository.outbox_rows(tx, workspaces, [account_id], passed, window)
+        share -= selection.take(rows, share)
+        if share <= 0 or len(rows) < window:
+            return
+        passed |= {row["chat_id"] for row in rows}
 
 
 def accounts_with_due(tx: Tx, now: dt.datetime) -> list[uuid.UUID]:

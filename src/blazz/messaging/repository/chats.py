@@ -44,12 +44,11 @@ class ChatState:
     last_from_me: bool | None = None
 
     def note(self, message_id: uuid.UUID, at: dt.datetime, kind: str, preview: str | None, *, from_me: bool) -> None:
-        """Take a message into account."""
+        """Take a message into account: the latest one to arrive is the chat's newest, whatever the clocks say."""
         if not from_me:
             self.unread_count += 1
-        if self.last_message_at is None or at >= self.last_message_at:
-            self.last_message_id, self.last_message_at = message_id, at
-            self.last_kind, self.last_preview, self.last_from_me = kind, preview, from_me
+        self.last_message_at = at if self.last_message_at is None else max(at, self.last_message_at)
+        self.last_message_id, self.last_kind, self.last_preview, self.last_from_me = message_id, kind, preview, from_me
 
 
 _COLUMNS = (
