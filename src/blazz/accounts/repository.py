@@ -17,6 +17,10 @@ _ONE = select(accounts).where(
     accounts.c.workspace_id == bindparam("workspace"), accounts.c.id == bindparam("id"), accounts.c.deleted_at.is_(None)
 )
 
+_PRIMARY = select(accounts).where(
+    accounts.c.workspace_id == bindparam("workspace"), accounts.c.is_primary, accounts.c.deleted_at.is_(None)
+)
+
 
 def insert_account(tx: Tx, row: Mapping[str, Any]) -> None:
     """Insert one account."""
@@ -66,11 +70,7 @@ def count(tx: Tx, workspace_id: uuid.UUID) -> int:
 
 def primary(tx: Tx, workspace_id: uuid.UUID) -> RowMapping | None:
     """Return the primary account."""
-    return tx.one(
-        select(accounts).where(
-            accounts.c.workspace_id == workspace_id, accounts.c.is_primary, accounts.c.deleted_at.is_(None)
-        )
-    )
+    return tx.execute(_PRIMARY, {"workspace": workspace_id}).mappings().first()
 
 
 def clear_primary(tx: Tx, workspace_id: uuid.UUID) -> None:
