@@ -14,7 +14,7 @@ import structlog
 
 from blazz import events
 from blazz.kit.db import Database, Platform, Tx, Workspaces
-from blazz.kit.errors import BlazzError
+from blazz.kit.errors import BlazzError, invalid
 from blazz.kit.ids import uuid7
 from blazz.kit.time import utc_now
 from blazz.media import repository
@@ -149,6 +149,8 @@ async def complete(database: Database, store: MediaStore, job: DownloadJob, file
     scope = Workspaces.of([job.workspace_id])
     try:
         sha256, size = await store.run(digest_file, file)
+        if not size:
+            raise invalid("The file is empty.", code="media_empty")
         inspected = await store.run(inspect_file, file, job.filename, job.mime_type, announced=True)
         key = await store_content(database, store, job.workspace_id, file, sha256, inspected)
     except BlazzError as error:
