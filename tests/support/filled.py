@@ -1,0 +1,107 @@
+"""A workspace with one of everything, made through the API, and a picture of all its rows."""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+import uuid
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from blazz.accounts import service as accounts
+from blazz.kit.db import Workspace
+from tests.support.app import Person
+
+
+def png(size: int = 8) -> bytes:
+    """A small picture."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (size, size), (10, 120, 90)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+async def fill(owner: Person) -> dict[str, str]:
+    """Create one of everything; returns the ids by the names of the path parameters."""
+
+    async def made(path: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = await owner.post(path, body)
+        assert answer.status_code < 300, answer.text
+        content: dict[str, Any] = answer.json()
+        return content
+
+    upload = await owner.browser.post("/api/v1/media", files={"file": ("picture.png", png(), "image/png")})
+    assert upload.status_code == 201, upload.text
+    account = await made("/accounts", {"name": "Shop"})
+    await link(owner, uuid.UUID(account["id"]))
+    contact = await made("/contacts", {"phone": "+628110000101", "name": "Ayu"})
+    text = {"account_id": account["id"], "to": "+628110000101", "type": "text", "text": {"body": "Hello"}}
+    message = await made("/messages", text)
+    key = await made("/api-keys", {"name": "key", "scopes": ["events:read"]})
+    invitation = await made("/invitations", {"email": "new@example.org", "role": "agent"})
+    return {
+        "account_id": account["id"],
+        "contact_id": contact["id"],
+        "chat_id": message["chat_id"],
+        "message_id": message["id"],
+        "media_id": upload.json()["id"],
+        "key_id": key["id"],
+        "invitation_id": invitation["id"],
+        "user_id": str(owner.id),
+        "workspace_id": str(owner.workspace_id),
+    }
+
+
+async def link(owner: Person, account_id: uuid.UUID, phone: str = "+628110000001") -> None:
+    """Note that the number is linked, as its session does after a pairing."""
+    digits = phone.removeprefix("+")
+    await owner.running.database.write(
+        Workspace(owner.workspace_id),
+        accounts.linked,
+        owner.workspace_id,
+        account_id,
+        jid=f"{digits}:1@s.whatsapp.net",
+        lid=f"9{digits}:1@lid",
+        phone=phone,
+    )
+
+
+def bodies(ids: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """A valid body for every operation that takes one; foreign ids wherever an id fits."""
+    image = {"type": "image", "image": {"id": ids["media_id"]}}
+    text = {"type": "text", "text": {"body": "x"}, "context": {"message_id": ids["message_id"]}}
+    return {
+        "change_password": {"current_password": "not the password", "new_password": "something else"},
+        "patch_me": {"name": "Name"},
+        "create_key": {"name": "key", "scopes": ["events:read"]},
+        "create_workspace": {"name": "More", "timezone": "UTC"},
+        "patch_workspace": {"name": "Mine", "timezone": "UTC"},
+        "patch_member": {"role": "agent", "state": "suspended"},
+        "create_invitation": {"email": "x@example.org", "role": "agent"},
+        "create_account": {"name": "Number"},
+        "patch_account": {"name": "Mine", "is_primary": True},
+        "create_pairing_code": {"phone": "+628110000009"},
+        "create_contact": {"phone": "+628110000202", "name": "Budi"},
+        "patch_contact": {"name": "Mine"},
+        "send_message": {"account_id": ids["account_id"], "to": ids["chat_id"], **image},
+        "send_batch": {"messages": [{"account_id": ids["account_id"], "to": ids["contact_id"], **text}]},
+        "typing": {"state": "composing"},
+    }
+
+
+def rows(database: Path, workspace: str) -> dict[str, list[Any]]:
+    """All rows that belong to a workspace, and its people, by table."""
+    wanted = workspace.replace("-", "")
+    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        found = {}
+        for name in names:
+            columns = [column[1] for column in connection.execute(f"PRAGMA table_info({name})")]
+            if "workspace_id" in columns:
+                found[name] = connection.execute(f"SELECT * FROM {name} WHERE workspace_id = ?", (wanted,)).fetchall()
+        found["workspaces"] = connection.execute("SELECT * FROM workspaces WHERE id = ?", (wanted,)).fetchall()
+        found["users"] = connection.execute(
+            "SELECT * FROM users WHERE id IN (SELECT user_id FROM memberships WHERE workspace_id = ?)", (wanted,)
+        ).fetchall()
+    return found
