@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy.exc import DBAPIError
 
 from blazz.cli.console import fail, line
 from blazz.kit.errors import BlazzError
@@ -42,7 +43,10 @@ def check(data_dir: DataDir = None) -> None:
     path = settings_for(data_dir).database_path
     if not path.exists():
         fail(f"{path} does not exist. Create it with: blazz db upgrade")
-    differences = migrations.check(path)
+    try:
+        differences = migrations.check(path)
+    except DBAPIError as error:
+        fail(f"{path} cannot be read ({error.orig}). Restore the last backup.")
     for difference in differences:
         line(f"  {difference}")
     if differences:

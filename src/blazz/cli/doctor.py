@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 import typer
+from sqlalchemy.exc import DBAPIError
 
 from blazz import __version__, migrations
 from blazz.cli.console import fail, line
@@ -64,6 +65,8 @@ def run(data_dir: Path | None, port: int | None) -> None:
 def _safely(check: Callable[[], Finding]) -> Finding:
     try:
         return check()
+    except DBAPIError as error:
+        return Finding("fail", "database", f"cannot be read ({error.orig}); restore the last backup")
     except (BlazzError, OSError, sqlite3.Error, subprocess.SubprocessError) as error:
         return Finding("fail", "check", str(error))
 
