@@ -82,7 +82,12 @@ export const useOutbox = defineStore('outbox', () => {
     if (item && item.phase === 'failed') void enqueue(put(again(item)))
   }
 
+  /** Sends again, with the same key, what could not leave because the server was away. */
+  function resume(): void {
+    for (const item of items.value) if (item.phase === 'failed' && item.error?.code === 'network') retry(item.key)
+  }
+
   const settled = (chatId: string): Promise<unknown> => queues.get(chatId) ?? Promise.resolve()
 
-  return { items, drafts, send, retry, discard, settled }
+  return { items, drafts, send, retry, resume, discard, settled }
 })

@@ -40,11 +40,14 @@ export const useStream = defineStore('stream', () => {
       clearTimeout(offlineTimer)
       offlineTimer = undefined
       offline.value = false
+      outbox.resume()
     } else if (next === 'stopped') {
       clearTimeout(offlineTimer)
       offlineTimer = undefined
     } else if (!navigator.onLine) offline.value = true
     else offlineTimer ??= setTimeout(() => (offline.value = true), OFFLINE_AFTER_MS)
+    // Who types is only known while the stream is heard.
+    if (next !== 'live') for (const chatId of [...typing.keys()]) setTyping(chatId, null)
     if ((next === 'live') !== (state.value === 'live')) since.value = Date.now()
     state.value = next
   }
@@ -114,7 +117,6 @@ export const useStream = defineStore('stream', () => {
   function stop(): void {
     connection?.stop()
     connection = null
-    for (const chatId of [...typing.keys()]) setTyping(chatId, null)
   }
 
   function listen(listener: Listener): () => void {

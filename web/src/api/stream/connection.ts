@@ -18,7 +18,7 @@ const BATCH_MS = 40
 /** The server pings every 15 s; two missed pings and a margin. */
 const SILENCE_MS = 35_000
 const FIRST_RETRY_MS = 300
-const MAX_RETRY_MS = 10_000
+const MAX_RETRY_MS = 4_000
 
 /** Delay before the n-th retry (n from 0): doubling with ±25 % jitter, so that a thousand pages do not return at once. */
 export function retryDelay(attempt: number, random: () => number = Math.random): number {
