@@ -75,6 +75,22 @@ def move_identifiers(tx: Tx, workspace_id: uuid.UUID, loser: uuid.UUID, winner: 
     )
 
 
+_REASSIGN = (
+    update(contact_identifiers)
+    .where(
+        contact_identifiers.c.workspace_id == bindparam("workspace"),
+        contact_identifiers.c.kind == "phone",
+        contact_identifiers.c.value == bindparam("number"),
+    )
+    .values(contact_id=bindparam("contact"))
+)
+
+
+def reassign(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Give numbers to other contacts: rows of `workspace`, `number`, `contact`."""
+    tx.execute(_REASSIGN, [dict(row) for row in rows])
+
+
 def delete_contact(tx: Tx, workspace_id: uuid.UUID, contact_id: uuid.UUID) -> None:
     """Delete a contact with its identifiers and chats."""
     tx.execute(delete(contacts).where(contacts.c.workspace_id == workspace_id, contacts.c.id == contact_id))

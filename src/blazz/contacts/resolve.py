@@ -42,6 +42,8 @@ class Resolution:
     merges: list[Merge] = field(default_factory=list)
     learned_lids: list[tuple[uuid.UUID, uuid.UUID, str, str]] = field(default_factory=list)
     """(workspace, contact, phone, lid) of mappings that were not known before."""
+    handed_over: list[tuple[uuid.UUID, uuid.UUID, str, str]] = field(default_factory=list)
+    """(workspace, former contact, phone, the former contact's lid) of numbers that now belong to somebody else."""
 
 
 @dataclass(slots=True)
@@ -52,6 +54,14 @@ class _Known:
     by_contact: dict[uuid.UUID, dict[str, str]]
     contacts: list[dict[str, Any]] = field(default_factory=list)
     identifiers: list[dict[str, Any]] = field(default_factory=list)
+    moved: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, workspace_id: uuid.UUID, contact_id: uuid.UUID, kind: str, value: str) -> None:
+        """Note an identifier that is new."""
+        self.by_contact[contact_id][kind] = value
+        self.by_value[workspace_id, kind, value] = contact_id
+        own = {"workspace_id": workspace_id, "contact_id": contact_id, "kind": kind, "value": value}
+        self.identifiers.append({"id": uuid7(), **own, "created_at": utc_now()})
 
 
 def resolve(tx: Tx, peers: Iterable[Peer]) -> Resolution:
@@ -69,6 +79,8 @@ def resolve(tx: Tx, peers: Iterable[Peer]) -> Resolution:
             events.append(tx, "contact.created", {"contact_id": str(row["id"])}, workspace_id=row["workspace_id"])
     if known.identifiers:
         repository.insert_identifiers(tx, known.identifiers)
+    if known.moved:
+        repository.reassign(tx, known.moved)
     replaced = {merge.loser: merge.winner for merge in resolution.merges}
     for peer, found in list(resolution.contact_ids.items()):
         while found in replaced:
@@ -110,6 +122,9 @@ def _load(tx: Tx, peers: Sequence[Peer]) -> _Known:
 def _resolve_one(peer: Peer, known: _Known, resolution: Resolution) -> uuid.UUID:
     by_phone = known.by_value.get((peer.workspace_id, "phone", peer.phone)) if peer.phone else None
     by_lid = known.by_value.get((peer.workspace_id, "lid", peer.lid)) if peer.lid else None
+    other_lid = by_phone is not None and by_phone != by_lid and "lid" in known.by_contact[by_phone]
+    if by_phone and peer.lid and other_lid:
+        return _hand_over(peer, by_phone, by_lid, known, resolution)
     if by_phone and by_lid and by_phone != by_lid:
         resolution.merges.append(Merge(peer.workspace_id, winner=by_phone, loser=by_lid))
         for key, contact_id in list(known.by_value.items()):
@@ -120,25 +135,31 @@ def _resolve_one(peer: Peer, known: _Known, resolution: Resolution) -> uuid.UUID
         return by_phone
     contact_id = by_phone or by_lid or _create(peer, known)
     have = known.by_contact[contact_id]
-    learned = False
+    known_before, learned = bool(have), False
     for kind, value in (("phone", peer.phone), ("lid", peer.lid)):
         # a second value of a kind is not learned by guess: numbers change hands, the first mapping stays
         if value and kind not in have:
-            learned = bool(have)
-            have[kind] = value
-            known.by_value[peer.workspace_id, kind, value] = contact_id
-            known.identifiers.append(
-                {
-                    "id": uuid7(),
-                    "workspace_id": peer.workspace_id,
-                    "contact_id": contact_id,
-                    "kind": kind,
-                    "value": value,
-                    "created_at": utc_now(),
-                }
-            )
+            learned = known_before
+            known.add(peer.workspace_id, contact_id, kind, value)
     if learned and "phone" in have and "lid" in have:
         _note_mapping(Peer(peer.workspace_id, have["phone"], have["lid"]), contact_id, resolution)
+    return contact_id
+
+
+def _hand_over(
+    peer: Peer, former: uuid.UUID, by_lid: uuid.UUID | None, known: _Known, resolution: Resolution
+) -> uuid.UUID:
+    """Give a number to the LID that uses it now. Two LIDs are two people: their chats must never become one."""
+    assert peer.phone is not None
+    assert peer.lid is not None
+    contact_id = by_lid or _create(peer, known)
+    if by_lid is None:
+        known.add(peer.workspace_id, contact_id, "lid", peer.lid)
+    known.by_value[peer.workspace_id, "phone", peer.phone] = contact_id
+    known.by_contact[former].pop("phone", None)
+    known.by_contact[contact_id].setdefault("phone", peer.phone)
+    known.moved.append({"workspace": peer.workspace_id, "number": peer.phone, "contact": contact_id})
+    resolution.handed_over.append((peer.workspace_id, former, peer.phone, known.by_contact[former]["lid"]))
     return contact_id
 
 

@@ -71,7 +71,7 @@ def store_messages(tx: Tx, batch: Sequence[PreparedMessage], seal: Seal) -> Stor
     fresh: list[PreparedMessage] = []
     for item in wanted:
         identity = _identity(item.message, canonical)
-        if identity not in present:
+        if identity not in present and _by_number(item.message) not in present:
             present.add(identity)
             fresh.append(item)
     chats = _chats(tx, workspaces, fresh, resolution)
@@ -88,12 +88,25 @@ def _peer(message: InboundMessage) -> Peer | None:
 
 def apply_learned(tx: Tx, resolution: Resolution) -> None:
     """Re-key authors where a LID became known, move what belongs to merged contacts; all in this unit."""
+    for workspace_id, contact_id, phone, lid in resolution.handed_over:
+        repository.change_address(tx, workspace_id, contact_id, _phone_address(phone), _lid_address(lid))
+    dropped: list[tuple[uuid.UUID, uuid.UUID, int]] = []
     for workspace_id, contact_id, phone, lid in resolution.learned_lids:
-        old, new = f"{phone.removeprefix('+')}@{PHONE_SERVER}", f"{lid}@{LID_SERVER}"
-        repository.rekey_author(tx, workspace_id, contact_id, old, new)
+        lost = repository.rekey_author(tx, workspace_id, contact_id, _phone_address(phone), _lid_address(lid))
+        dropped += [(workspace_id, chat_id, count) for chat_id, count in lost]
     for merge in resolution.merges:
         repository.move_chats(tx, merge.workspace_id, merge.loser, merge.winner)
     finish_merges(tx, resolution.merges)
+    for workspace_id, chat_id, count in dropped:
+        repository.drop_doubles(tx, workspace_id, chat_id, count)
+
+
+def _phone_address(phone: str) -> str:
+    return f"{phone.removeprefix('+')}@{PHONE_SERVER}"
+
+
+def _lid_address(lid: str) -> str:
+    return f"{lid}@{LID_SERVER}"
 
 
 def _canonical_authors(
@@ -112,13 +125,20 @@ def _canonical_authors(
     for key, peer in by_phone.items():
         lid = lids.get(resolution.contact_ids[peer])
         if lid is not None:
-            found[key] = f"{lid}@{LID_SERVER}"
+            found[key] = _lid_address(lid)
     return found
 
 
 def _identity(message: InboundMessage, canonical: dict[tuple[uuid.UUID, str], str]) -> Identity:
     author = "" if message.from_me else canonical.get((message.workspace_id, message.author), message.author)
     return message.account_id, message.wa_message_id, message.from_me, author
+
+
+def _by_number(message: InboundMessage) -> Identity | None:
+    """Return the identity under which a group's message was stored if its author's LID was not known then."""
+    if not message.is_group or message.from_me or message.phone is None:
+        return None
+    return message.account_id, message.wa_message_id, False, _phone_address(message.phone)
 
 
 def _chats(

@@ -15,6 +15,8 @@ from blazz.kit.ids import uuid7
 from blazz.kit.time import utc_now
 from blazz.messaging.tables import chats, messages, outbox
 
+PREVIEW = 200  # characters of the newest message that a chat shows
+
 
 @dataclass(frozen=True, slots=True)
 class NewChat:
@@ -237,6 +239,36 @@ def move_chats(tx: Tx, workspace_id: uuid.UUID, loser: uuid.UUID, winner: uuid.U
                 "unread_count": target["unread_count"] + row["unread_count"],
             },
         )
+
+
+def change_address(tx: Tx, workspace_id: uuid.UUID, contact_id: uuid.UUID, old: str, new: str) -> None:
+    """Let the chats with a contact that are written to at `old` be written to at `new`."""
+    tx.execute(
+        update(chats)
+        .where(chats.c.workspace_id == workspace_id, chats.c.contact_id == contact_id, chats.c.address == old)
+        .values(address=new)
+    )
+
+
+def drop_doubles(tx: Tx, workspace_id: uuid.UUID, chat_id: uuid.UUID, count: int) -> None:
+    """Correct a chat's unread count and newest message after `count` inbound messages of it were removed."""
+    chat = find_chat(tx, workspace_id, chat_id)
+    last = tx.one(
+        select(messages.c.id, messages.c.kind, messages.c.body, messages.c.from_me)
+        .where(messages.c.workspace_id == workspace_id, messages.c.chat_id == chat_id)
+        .order_by(messages.c.position.desc())
+        .limit(1)
+    )
+    if chat is None or last is None:
+        return
+    values = {
+        "unread_count": max(chat["unread_count"] - count, 0),
+        "last_message_id": last["id"],
+        "last_kind": last["kind"],
+        "last_preview": (last["body"] or "")[:PREVIEW],
+        "last_from_me": last["from_me"],
+    }
+    change_chat(tx, workspace_id, chat_id, values)
 
 
 def chat_state(row: RowMapping) -> ChatState:

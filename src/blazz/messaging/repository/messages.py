@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -37,27 +38,35 @@ def present_identities(
     return {tuple(row) for row in tx.execute(_PRESENT, parameters)}
 
 
-def rekey_author(tx: Tx, workspace_id: uuid.UUID, contact_id: uuid.UUID, old: str, new: str) -> None:
-    """Give the messages of a contact their LID as author; a message stored under both keeps one row."""
+def rekey_author(
+    tx: Tx, workspace_id: uuid.UUID, contact_id: uuid.UUID, old: str, new: str
+) -> list[tuple[uuid.UUID, int]]:
+    """Give the messages of a contact their LID as author; a message stored under both keeps one row.
+
+    Returns the chats that lost doubles, with their number.
+    """
     own_chats = select(chats.c.id).where(chats.c.workspace_id == workspace_id, chats.c.contact_id == contact_id)
     rows = tx.all(
-        select(messages.c.id, messages.c.account_id, messages.c.wa_message_id).where(
+        select(messages.c.id, messages.c.chat_id, messages.c.account_id, messages.c.wa_message_id).where(
             messages.c.workspace_id == workspace_id, messages.c.chat_id.in_(own_chats), messages.c.author == old
         )
     )
     if not rows:
-        return
+        return []
     twins = present_identities(
         tx, [workspace_id], {row["account_id"] for row in rows}, {row["wa_message_id"] for row in rows}
     )
-    doubles = [row["id"] for row in rows if (row["account_id"], row["wa_message_id"], False, new) in twins]
+    doubles = {
+        row["id"]: row["chat_id"] for row in rows if (row["account_id"], row["wa_message_id"], False, new) in twins
+    }
     if doubles:
-        tx.execute(delete(messages).where(messages.c.workspace_id == workspace_id, messages.c.id.in_(doubles)))
+        tx.execute(delete(messages).where(messages.c.workspace_id == workspace_id, messages.c.id.in_(list(doubles))))
     tx.execute(
         update(messages)
         .where(messages.c.workspace_id == workspace_id, messages.c.chat_id.in_(own_chats), messages.c.author == old)
         .values(author=new)
     )
+    return list(Counter(doubles.values()).items())
 
 
 def find_message(tx: Tx, workspace_id: uuid.UUID, message_id: uuid.UUID) -> RowMapping | None:
