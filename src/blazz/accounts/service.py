@@ -213,8 +213,11 @@ def linked(
         losers.append(other["id"])
         detail = "This number was linked again by a newer entry of this workspace."
         set_status(tx, other["id"], workspace_id, "failed", reason="replaced", detail=detail)
-        repository.change(tx, workspace_id, other["id"], {"phone": None, "jid": None, "lid": None, "is_primary": False})
+        gone = {"phone": None, "jid": None, "lid": None, "linked_at": None, "is_primary": False}
+        repository.change(tx, workspace_id, other["id"], gone)
         cluster.want_stopped(tx, workspace_id, other["id"])
+        if other["is_primary"]:
+            repository.change(tx, workspace_id, account_id, {"is_primary": True})
     row = repository.find(tx, workspace_id, account_id)
     if row is None:
         return losers
