@@ -73,17 +73,19 @@ def _document(app: FastAPI) -> dict[str, Any]:
         for method, operation in methods.items():
             if method in _METHODS:
                 has_input = "{" in path or method != "get" or bool(operation.get("parameters"))
-                _complete(operation, has_input=has_input, names_thing="{" in path)
+                _complete(operation, has_input=has_input, names_thing="{" in path, changes=method != "get")
     return made
 
 
-def _complete(operation: dict[str, Any], *, has_input: bool, names_thing: bool) -> None:
+def _complete(operation: dict[str, Any], *, has_input: bool, names_thing: bool, changes: bool) -> None:
     """Give an operation the problems that every one of its kind may answer."""
     operation["tags"] = [tag.lower() for tag in operation.get("tags", [])]
     answers = operation["responses"]
     statuses = [500, 503]
     if has_input:
         statuses += [400, 422]
+    if changes:
+        statuses += [409]  # somebody else may change the same thing at the same time
     if names_thing:
         statuses += [404]
     if "requestBody" in operation:

@@ -73,8 +73,8 @@ async def get_media(media_id: uuid.UUID, caller: ReaderDep, database: DatabaseDe
     summary="The file itself, or a range of it",
     response_class=Response,
     responses={
-        200: {"content": {"application/octet-stream": _BYTES}},
-        206: {"description": "The range asked for", "content": {"application/octet-stream": _BYTES}},
+        200: {"content": {"*/*": _BYTES}},
+        206: {"description": "The range asked for", "content": {"*/*": _BYTES}},
         304: {"description": "Unchanged"},
         **problems(401, 403, 404, 409, 410, 416, 422),
     },
