@@ -13,6 +13,7 @@ from blazz.kit.crypto import SecretBox
 from blazz.kit.db import Database, Platform, Tx
 from blazz.kit.errors import BlazzError
 from blazz.kit.files import private_directory
+from blazz.kit.health import HealthChecks
 from blazz.kit.settings import Settings
 from blazz.media.store import MediaStore
 from blazz.providers.whatsapp_web import WhatsAppWeb
@@ -115,7 +116,11 @@ class Instance:
         self._parts.push_async_callback(self.ingest.stop)
         self._parts.push_async_callback(self.downloads.stop)
         self._parts.push_async_callback(self.outbox.stop, _SENDS_S)
+        self._parts.callback(HealthChecks.shared().add("engine", self._engine_health))
         await supervisor.start()
+
+    async def _engine_health(self) -> str | None:
+        return None if self.supervisor.keeper.client is not None else "restarting"
 
     def _register(self, tx: Tx) -> cluster.Registration:
         return cluster.register(
