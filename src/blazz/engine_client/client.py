@@ -12,7 +12,7 @@ import grpc
 from blazz._generated.engine import engine_pb2 as pb
 from blazz._generated.engine import engine_pb2_grpc as rpc
 from blazz.engine_client.errors import EngineGone, classify
-from blazz.engine_client.stream import EventStream
+from blazz.engine_client.stream import EventStream, being_cancelled
 
 _CALL_S = 15.0
 _STOP_S = 25.0  # the protocol library's handshake cannot be interrupted for up to 20 s
@@ -64,7 +64,7 @@ class EngineClient:
         except (grpc.aio.UsageError, asyncio.InvalidStateError):
             raise EngineGone("engine_gone", "the connection was closed meanwhile") from None
         except asyncio.CancelledError:
-            if self._closed and not _being_cancelled():
+            if self._closed and not being_cancelled():
                 raise EngineGone("engine_gone", "the connection was closed meanwhile") from None
             raise
 
@@ -172,8 +172,3 @@ class EngineClient:
     def events(self) -> EventStream:
         """Subscribe; an older subscription of anyone ends."""
         return EventStream(self._stub.Events())
-
-
-def _being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

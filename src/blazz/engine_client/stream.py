@@ -35,6 +35,10 @@ class EventStream:
                 yield list(batch.events)
         except grpc.aio.AioRpcError as error:
             raise EngineGone("engine_gone", (error.details() or "")[:200]) from None
+        except asyncio.CancelledError:
+            if being_cancelled():
+                raise
+            raise EngineGone("stream_ended", "the subscription was ended here") from None
         raise EngineGone("stream_ended", "the engine host ended the stream of events")
 
     async def run_answers(self) -> None:
@@ -47,8 +51,15 @@ class EventStream:
             try:
                 await self._call.write(pb.EventAck(stored=stored, refused=refused))
             except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+                self._call.cancel()  # answers that cannot be written must not look like late ones
                 raise EngineGone("stream_ended", type(error).__name__) from None
 
     def cancel(self) -> None:
         """End the subscription. Unanswered events are sent again to the next one."""
         self._call.cancel()
+
+
+def being_cancelled() -> bool:
+    """Tell a cancellation of the running task from gRPC's, which raises the same when a call is cancelled elsewhere."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -128,13 +128,13 @@ class EngineKeeper:
         """Subscribe, and again when the stream breaks while the engine host lives."""
         while True:
             stream = client.events()
+            answers = asyncio.create_task(stream.run_answers(), name="engine-answers")
             try:
-                async with asyncio.TaskGroup() as group:
-                    answers = group.create_task(stream.run_answers())
-                    await self._hooks.stream(stream)
-                    answers.cancel()
-            except* EngineGone as gone:
-                _log.warning("stream of events ended", errors=[str(error) for error in gone.exceptions])
+                await self._hooks.stream(stream)
+            except EngineGone as gone:
+                _log.warning("stream of events ended", error=str(gone))
             finally:
                 stream.cancel()
+                answers.cancel()
+                await asyncio.gather(answers, return_exceptions=True)
             await asyncio.sleep(_STREAM_PAUSE_S)
