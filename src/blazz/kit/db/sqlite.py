@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import queue
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from blazz.kit import failpoints
 from blazz.kit.db import guard
 from blazz.kit.db.database import Tx, translate
 from blazz.kit.db.scope import Scope
+from blazz.kit.db.statistics import seed_statistics
 from blazz.kit.errors import BlazzError
 
 _log = structlog.get_logger(__name__)
@@ -59,6 +61,12 @@ def open_sqlite(path: Path, *, readers: int, busy_timeout_s: float) -> tuple[Wri
         ) from None
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    # a file that SQLite cannot read is told by the first statement, where callers expect it
+    with (
+        contextlib.suppress(sqlite3.Error),
+        contextlib.closing(sqlite3.connect(path, timeout=busy_timeout_s)) as connection,
+    ):
+        seed_statistics(connection)
     writer = Writer(make_engine(path, busy_timeout_s=busy_timeout_s, pool_size=1), lock)
     return writer, Readers(make_engine(path, busy_timeout_s=busy_timeout_s, pool_size=readers, query_only=True))
 

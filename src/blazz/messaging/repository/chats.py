@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import RowMapping, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import RowMapping, bindparam, delete, func, insert, or_, select, update
 
 from blazz.kit.db import Tx
 from blazz.kit.ids import uuid7
@@ -204,8 +204,9 @@ def chat_page(
         statement = statement.where(or_(chats.c.contact_id.in_(contact_ids), matches))
     if before is not None:
         at, chat_id = before
+        # the first condition says nothing new, but it is one that an index can seek
         statement = statement.where(
-            or_(chats.c.last_message_at < at, and_(chats.c.last_message_at == at, chats.c.id < chat_id))
+            chats.c.last_message_at <= at, or_(chats.c.last_message_at < at, chats.c.id < chat_id)
         )
     return tx.all(statement.order_by(chats.c.last_message_at.desc(), chats.c.id.desc()).limit(limit))
 
