@@ -7,20 +7,36 @@ from functools import cache
 from typing import Annotated
 
 from fastapi import Depends, Header, Query
-from fastapi.security import APIKeyCookie, HTTPBearer
+from fastapi.openapi.models import APIKey, APIKeyIn
+from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 
 from blazz.identity import authentication
 from blazz.identity.caller import Caller, Person, Role, ScopeName
-from blazz.kit.http import DatabaseDep, SettingsDep
 
-# Declared for the OpenAPI document; the reading is done by `authentication`.
-_bearer = HTTPBearer(auto_error=False, scheme_name="apiKey", description="An API key: `blz_...`.")
-_cookie = APIKeyCookie(
-    name=authentication.SESSION_COOKIE,
-    auto_error=False,
-    scheme_name="browserSession",
-    description="A signed-in browser. Unsafe methods need the header `X-CSRF-Token`.",
+
+class _Declared(SecurityBase):
+    """A way of proving who one is, for the OpenAPI document only: the reading is done by `authentication`."""
+
+    def __init__(self, scheme_name: str, model: HTTPBearerModel | APIKey) -> None:
+        self.scheme_name = scheme_name
+        self.model = model
+
+    async def __call__(self) -> None:
+        """Nothing at run time, and cheap at that: it is called for every request."""
+
+
+_bearer = _Declared("apiKey", HTTPBearerModel(description="An API key: `blz_...`."))
+_cookie = _Declared(
+    "browserSession",
+    APIKey.model_validate(
+        {
+            "in": APIKeyIn.cookie,
+            "name": authentication.SESSION_COOKIE,
+            "description": "A signed-in browser. Unsafe methods need the header `X-CSRF-Token`.",
+        }
+    ),
 )
 WorkspaceHeader = Annotated[
     str | None,
@@ -30,30 +46,26 @@ WorkspaceHeader = Annotated[
 
 async def get_person(
     connection: HTTPConnection,
-    database: DatabaseDep,
-    settings: SettingsDep,
     _session: Annotated[object, Depends(_cookie)] = None,
 ) -> Person:
     """Return the signed-in person. Raises 401 `unauthenticated`, 403 `csrf_failed` or `cross_origin`."""
-    return await authentication.person(connection, database, settings)
+    state = connection.app.state
+    return await authentication.person(connection, state.database, state.settings)
 
 
 async def get_caller(
     connection: HTTPConnection,
-    database: DatabaseDep,
-    settings: SettingsDep,
     x_workspace: WorkspaceHeader = None,
     _key: Annotated[object, Depends(_bearer)] = None,
     _session: Annotated[object, Depends(_cookie)] = None,
 ) -> Caller:
     """Return who is asking, in which workspace. Raises 400, 401 or 403."""
-    return await authentication.caller(connection, database, settings, x_workspace)
+    state = connection.app.state
+    return await authentication.caller(connection, state.database, state.settings, x_workspace)
 
 
 async def get_caller_of_element(
     connection: HTTPConnection,
-    database: DatabaseDep,
-    settings: SettingsDep,
     x_workspace: WorkspaceHeader = None,
     workspace: Annotated[
         str | None, Query(max_length=64, description="Like X-Workspace, for elements of a page that send no headers.")
@@ -62,7 +74,8 @@ async def get_caller_of_element(
     _session: Annotated[object, Depends(_cookie)] = None,
 ) -> Caller:
     """Return who is asking; the workspace may be in the address, as pictures in a page need it."""
-    return await authentication.caller(connection, database, settings, x_workspace or workspace)
+    state = connection.app.state
+    return await authentication.caller(connection, state.database, state.settings, x_workspace or workspace)
 
 
 PersonDep = Annotated[Person, Depends(get_person)]
