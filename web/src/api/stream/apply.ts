@@ -68,7 +68,6 @@ function applyStatuses(cache: QueryClient, plan: Plan): void {
 function refreshAccounts(cache: QueryClient, plan: Plan): void {
   for (const id of plan.accounts) {
     void cache.invalidateQueries({ queryKey: keys.account(id) })
-    void cache.invalidateQueries({ queryKey: keys.qr(id) })
   }
   if (plan.accountListChanged) void cache.invalidateQueries({ queryKey: keys.accounts })
 }
