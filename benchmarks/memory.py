@@ -44,7 +44,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
 
         async def quiet() -> bool:
             stats = await built.phones.json("GET", "/stats")
-            return bool(stats["messages"] - before >= 2 * _MESSAGES * sessions and stats["queued"] == 0)
+            return bool(stats["messages"] - before >= _MESSAGES * sessions and stats["queued"] == 0)
 
         await poll(quiet, 300, 0.5)
         await asyncio.sleep(_IDLE_S / 2)  # idle close of session stores
