@@ -23,8 +23,14 @@ _BY_VALUE = _IDENTIFIERS.where(
     contact_identifiers.c.kind.in_(bindparam("kinds", expanding=True)),
     contact_identifiers.c.value.in_(bindparam("values", expanding=True)),
 )
-
-
+_OF_CONTACTS = select(contact_identifiers.c.contact_id, contact_identifiers.c.kind, contact_identifiers.c.value).where(
+    contact_identifiers.c.workspace_id.in_(bindparam("workspaces", expanding=True)),
+    contact_identifiers.c.contact_id.in_(bindparam("contacts", expanding=True)),
+)
+_NAMES = select(contacts.c.workspace_id, contacts.c.id, contacts.c.name, contacts.c.push_name).where(
+    contacts.c.workspace_id.in_(bindparam("workspaces", expanding=True)),
+    contacts.c.id.in_(bindparam("contacts", expanding=True)),
+)
 _ID_BY_PHONE = select(contact_identifiers.c.contact_id).where(
     contact_identifiers.c.workspace_id == bindparam("workspace"),
     contact_identifiers.c.kind == "phone",
@@ -48,12 +54,8 @@ def identifiers_of(
     tx: Tx, workspace_ids: Collection[uuid.UUID], contact_ids: Collection[uuid.UUID]
 ) -> Sequence[RowMapping]:
     """Return all identifiers of the given contacts."""
-    return tx.all(
-        _IDENTIFIERS.where(
-            contact_identifiers.c.workspace_id.in_(list(workspace_ids)),
-            contact_identifiers.c.contact_id.in_(list(contact_ids)),
-        )
-    )
+    parameters = {"workspaces": list(workspace_ids), "contacts": list(contact_ids)}
+    return tx.execute(_OF_CONTACTS, parameters).mappings().all()
 
 
 def insert_contacts(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -102,10 +104,9 @@ def find(tx: Tx, workspace_id: uuid.UUID, contact_id: uuid.UUID) -> RowMapping |
 
 
 def find_many(tx: Tx, workspace_ids: Collection[uuid.UUID], contact_ids: Collection[uuid.UUID]) -> Sequence[RowMapping]:
-    """Return contacts by id."""
-    return tx.all(
-        select(contacts).where(contacts.c.workspace_id.in_(list(workspace_ids)), contacts.c.id.in_(list(contact_ids)))
-    )
+    """Return the names of contacts, by id."""
+    parameters = {"workspaces": list(workspace_ids), "contacts": list(contact_ids)}
+    return tx.execute(_NAMES, parameters).mappings().all()
 
 
 def change(tx: Tx, workspace_id: uuid.UUID, contact_id: uuid.UUID, values: Mapping[str, Any]) -> None:

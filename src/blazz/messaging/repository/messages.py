@@ -195,11 +195,12 @@ def find_in_chat(tx: Tx, workspace_id: uuid.UUID, chat_id: uuid.UUID, wa_message
     )
 
 
+_STATES = select(messages.c.id, messages.c.state).where(
+    messages.c.workspace_id == bindparam("workspace"), messages.c.id.in_(bindparam("ids", expanding=True))
+)
+
+
 def states_of(tx: Tx, workspace_id: uuid.UUID, message_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
     """Return the state of each message."""
-    rows = tx.all(
-        select(messages.c.id, messages.c.state).where(
-            messages.c.workspace_id == workspace_id, messages.c.id.in_(list(message_ids))
-        )
-    )
-    return {row["id"]: row["state"] for row in rows}
+    rows = tx.execute(_STATES, {"workspace": workspace_id, "ids": list(message_ids)})
+    return {row["id"]: row["state"] for row in rows.mappings()}
