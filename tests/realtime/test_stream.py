@@ -84,6 +84,14 @@ async def test_resuming_while_others_write_misses_nothing_and_repeats_nothing(st
     await writing
 
 
+async def test_a_gap_in_what_the_reader_pushed_is_read_from_the_log(stand: Stand) -> None:
+    async with stand.follow() as follower:
+        await follower.frame()
+        stand.running.app.state.hub._feeds[stand.owner.workspace_id].position += 2
+        await stand.append(3)
+        assert await follower.positions(3) == [1, 2, 3]
+
+
 async def test_one_reader_serves_many_sockets(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     reads = 0
     original = hub_module.Feed.read
