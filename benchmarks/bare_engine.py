@@ -44,7 +44,7 @@ class BareEngine:
         self._channel = grpc.aio.insecure_channel(
             f"unix:{socket}", options=[("grpc.max_receive_message_length", 64 << 20)]
         )
-        self.stub: Any = rpc.EngineStub(self._channel)  # type: ignore[no-untyped-call]
+        self.stub: Any = rpc.EngineStub(self._channel)
         self._tasks: list[asyncio.Task[None]] = []
         self._qr: dict[str, str] = {}
         self._connected: set[str] = set()

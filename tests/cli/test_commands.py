@@ -15,12 +15,12 @@ import pytest
 COMMANDS = ("up", "demo", "gateway", "instance", "worker", "db", "accounts", "send", "simulate", "doctor", "openapi")
 
 
-def blazz(*arguments: str, timeout: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:
+def blazz(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "blazz", *arguments],
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=90,
         env={**os.environ, "NO_COLOR": "1", "TERM": "dumb", **environment},
         check=False,
     )

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.child import Child
-from tests.support.conditions import eventually
 from tests.support.network import simulated_network
 from tests.support.product import shown, text
+from tests.support.waiting import eventually
 from whatsim.network import Network
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.stand import Stand, stand
-from tests.support.conditions import eventually
 from tests.support.network import alive
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.anyio, pytest.mark.engine, pytest.mark.slow]
 

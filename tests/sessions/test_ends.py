@@ -9,9 +9,9 @@ import pytest
 
 from blazz.cluster.tables import assignments
 from blazz.sessions import reports
-from tests.support.conditions import eventually
 from tests.support.network import simulated_network
 from tests.support.product import Blazz, Number, running, text
+from tests.support.waiting import eventually
 from whatsim.model import FaultSpec
 from whatsim.network import Network
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.conditions import eventually
 from tests.support.network import simulated_network
 from tests.support.product import running
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.anyio, pytest.mark.engine]
 

@@ -14,9 +14,9 @@ from blazz.events.ephemeral import EphemeralEvent, Ephemerals
 from blazz.media import service as media
 from blazz.media.tables import media as media_table
 from blazz.messaging.tables import messages
-from tests.support.conditions import eventually
 from tests.support.network import simulated_network
 from tests.support.product import Blazz, Number, running, shown, text
+from tests.support.waiting import eventually
 from whatsim.model import FaultSpec, ImageContent, MessageView
 from whatsim.network import Network
 

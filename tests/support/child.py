@@ -17,8 +17,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tests.support.conditions import eventually
 from tests.support.network import alive
+from tests.support.waiting import eventually
 from whatsim.network import Network
 
 ROOT = Path(__file__).resolve().parents[2]

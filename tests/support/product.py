@@ -27,15 +27,14 @@ from blazz.media.store import MediaStore
 from blazz.messaging import sending
 from blazz.messaging.schemas import SendMessage
 from blazz.messaging.tables import messages as messages_table
-from blazz.migrations import tables as _tables
+from blazz.migrations import tables as _tables  # noqa: F401 - fills the metadata
 from blazz.workspaces.tables import workspaces as workspaces_table
-from tests.support.conditions import eventually
 from tests.support.network import engine_binary, settings_of
+from tests.support.waiting import eventually
 from whatsim.model import TextContent
 from whatsim.network import Network
 
 KEY = b"k" * 32
-assert _tables
 
 
 @dataclass(slots=True)

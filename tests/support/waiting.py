@@ -6,12 +6,16 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 
-async def eventually(condition: Callable[[], T | Awaitable[T]], *, within_s: float = 20.0, what: str = "") -> T:
+@overload
+async def eventually(condition: Callable[[], Awaitable[T]], *, within_s: float = 20.0, what: str = "") -> T: ...
+@overload
+async def eventually(condition: Callable[[], T], *, within_s: float = 20.0, what: str = "") -> T: ...
+async def eventually(condition: Callable[[], Any], *, within_s: float = 20.0, what: str = "") -> Any:
     """Return the first true value of `condition`; fails after `within_s` seconds. It may be a coroutine function."""
     deadline = time.monotonic() + within_s
     while True:
