@@ -16,17 +16,20 @@ export interface Outgoing extends Draft {
   /** The idempotency key: made once, used by every attempt. */
   key: string
   createdAt: string
+  /** Where it belongs; it never leaves from another workspace. */
+  workspace: string | null
   phase: 'uploading' | 'sending' | 'failed'
   progress: number
   mediaId: string | null
   error: { code: string; message: string; requestId: string | null } | null
 }
 
-export function begin(draft: Draft, key: string, now: Date): Outgoing {
+export function begin(draft: Draft, key: string, now: Date, workspace: string | null = null): Outgoing {
   return {
     ...draft,
     key,
     createdAt: now.toISOString(),
+    workspace,
     phase: draft.file ? 'uploading' : 'sending',
     progress: 0,
     mediaId: null,

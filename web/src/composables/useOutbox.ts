@@ -3,7 +3,8 @@ import { useQueryClient } from '@tanstack/vue-query'
 import { defineStore } from 'pinia'
 import { reactive, ref } from 'vue'
 
-import { toApiError } from '@/api/errors'
+import { currentWorkspace } from '@/api/context'
+import { ApiError, toApiError } from '@/api/errors'
 import { sendMessage, uploadMedia } from '@/api/messages'
 import { putMessages } from '@/api/stream/apply'
 import type { Message } from '@/api/types'
@@ -32,6 +33,7 @@ export const useOutbox = defineStore('outbox', () => {
   }
 
   async function attempt(item: Outgoing): Promise<Message> {
+    if (item.workspace !== currentWorkspace()) throw new ApiError(0, 'network', 'Another workspace is open.')
     let current = item
     if (current.file && !current.mediaId) {
       const media = await uploadMedia(current.file, (progress) => put({ ...current, progress }))
@@ -72,7 +74,7 @@ export const useOutbox = defineStore('outbox', () => {
   }
 
   function send(draft: Draft): Promise<Message | null> {
-    const item = begin(draft, randomKey(), new Date())
+    const item = begin(draft, randomKey(), new Date(), currentWorkspace())
     items.value = [...items.value, item]
     return enqueue(item)
   }
@@ -84,10 +86,19 @@ export const useOutbox = defineStore('outbox', () => {
 
   /** Sends again, with the same key, what could not leave because the server was away. */
   function resume(): void {
-    for (const item of items.value) if (item.phase === 'failed' && item.error?.code === 'network') retry(item.key)
+    for (const item of items.value) {
+      const waits = item.phase === 'failed' && item.error?.code === 'network'
+      if (waits && item.workspace === currentWorkspace()) retry(item.key)
+    }
+  }
+
+  /** Forgets everything: somebody else may sit down at this page. */
+  function reset(): void {
+    items.value = []
+    drafts.clear()
   }
 
   const settled = (chatId: string): Promise<unknown> => queues.get(chatId) ?? Promise.resolve()
 
-  return { items, drafts, send, retry, resume, discard, settled }
+  return { items, drafts, send, retry, resume, discard, reset, settled }
 })

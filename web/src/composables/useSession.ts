@@ -9,6 +9,7 @@ import { ApiError } from '@/api/errors'
 import { readHead } from '@/api/events'
 import type { AuthStatus, Me, Workspace } from '@/api/types'
 
+import { useOutbox } from './useOutbox'
 import { useStream } from './useStream'
 
 const STORED_WORKSPACE = 'blazz-workspace'
@@ -32,6 +33,7 @@ function store(id: string): void {
 export const useSession = defineStore('session', () => {
   const cache = useQueryClient()
   const stream = useStream()
+  const outbox = useOutbox()
   const status = shallowRef<AuthStatus | null>(null)
   const me = shallowRef<Me | null>(null)
   const workspaceId = ref<string | null>(null)
@@ -69,18 +71,27 @@ export const useSession = defineStore('session', () => {
   }
 
   async function enter(id: string): Promise<void> {
-    workspaceId.value = id
+    stream.stop()
     setWorkspace(id)
-    store(id)
     // The position is read before anything else is, so that nothing falls between the first read and the stream.
-    await stream.start(id, await readHead(), () => forget())
+    const head = await readHead()
+    cache.clear()
+    // Everything drawn hangs on this id: no page keeps what it showed of another workspace.
+    workspaceId.value = id
+    store(id)
+    stream.start(id, head, () => forget())
   }
 
   async function switchTo(id: string): Promise<void> {
     if (id === workspaceId.value) return
-    stream.stop()
-    cache.clear()
-    await enter(id)
+    const before = workspaceId.value
+    try {
+      await enter(id)
+    } catch (error) {
+      // Back to where the person was; the failure is told by who asked.
+      if (before) await enter(before)
+      throw error
+    }
   }
 
   async function reload(): Promise<void> {
@@ -101,6 +112,7 @@ export const useSession = defineStore('session', () => {
 
   async function signOut(): Promise<void> {
     await logout()
+    outbox.reset()
     forget()
   }
 

@@ -92,7 +92,7 @@ export const useStream = defineStore('stream', () => {
     }
   }
 
-  async function start(workspaceId: string, head: number, refused: (code: number) => void): Promise<void> {
+  function start(workspaceId: string, head: number, refused: (code: number) => void): void {
     stop()
     onRefused = refused
     const base = location.origin.replace(/^http/, 'ws')
