@@ -17,13 +17,12 @@ from blazz.kit.db import Database, Platform, Tx, Workspace, Workspaces, metadata
 from blazz.kit.db.sqlite import make_engine
 from blazz.kit.errors import BlazzError
 from blazz.kit.time import utc_now
-from blazz.migrations import tables
+from blazz.migrations import tables as _tables  # noqa: F401 - fills the metadata
 from blazz.workspaces.tables import workspaces
 
 pytestmark = pytest.mark.anyio
 HERE, THERE = uuid.UUID(int=1), uuid.UUID(int=2)
 START = Platform("test")
-assert tables
 
 
 @pytest.fixture
