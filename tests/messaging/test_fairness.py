@@ -6,11 +6,13 @@ import datetime as dt
 import uuid
 
 import pytest
+from sqlalchemy import update
 
-from blazz.kit.db import Workspaces
+from blazz.kit.db import Tx, Workspace, Workspaces
 from blazz.kit.time import utc_now
-from blazz.messaging import outbox
+from blazz.messaging import expiry, outbox
 from blazz.messaging.outbox import OutboxItem, SendResult
+from blazz.messaging.tables import outbox as outbox_table
 from tests.messaging.stage import Stage
 
 pytestmark = pytest.mark.anyio
@@ -61,3 +63,19 @@ async def test_an_answer_within_the_same_second_is_the_newest_message_of_its_cha
     chat = (await stage.owner.get("/chats")).json()["data"][0]
     assert chat["last_message"]["preview"] == "theirs"
     assert chat["unread_count"] == 1
+
+
+async def test_a_message_of_a_number_that_stays_away_expires_all_the_same(stage: Stage) -> None:
+    message = (await stage.send()).json()
+    database = stage.owner.running.database
+    assert await expiry.expire(database) == 0
+
+    def age(tx: Tx) -> None:
+        mine = outbox_table.c.workspace_id == tx.workspace_id
+        tx.execute(update(outbox_table).where(mine).values(expires_at=utc_now() - dt.timedelta(seconds=1)))
+
+    await database.write(Workspace(stage.owner.workspace_id), age)
+    assert await expiry.expire(database) == 1
+    shown = (await stage.owner.get(f"/messages/{message['id']}")).json()
+    assert (shown["state"], shown["error"]["code"]) == ("failed", "expired")
+    assert await claim(stage, [stage.account_id], 10) == []

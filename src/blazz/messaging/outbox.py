@@ -103,8 +103,7 @@ def claim(
             _take_share(tx, workspaces, account_id, busy_chats, share, selection)
     if selection.claimed:
         repository.mark_sending(tx, selection.claimed)
-    if selection.expired:
-        _finish(tx, [(row, "failed", now, "expired", _EXPIRED) for row in selection.expired])
+    expire(tx, selection.expired, now)
     return [_item(row) for row in selection.claimed]
 
 
@@ -154,6 +153,13 @@ def _take_share(
         if share <= 0 or len(rows) < window:
             return
         passed |= {row["chat_id"] for row in rows}
+
+
+def expire(tx: Tx, rows: Sequence[RowMapping], now: dt.datetime) -> int:
+    """Fail those of these rows that are still queued past their expiry; returns how many."""
+    late = [row for row in rows if row["state"] == "queued" and row["expires_at"] <= now]
+    _finish(tx, [(row, "failed", now, "expired", _EXPIRED) for row in late])
+    return len(late)
 
 
 def accounts_with_due(tx: Tx, now: dt.datetime) -> list[uuid.UUID]:

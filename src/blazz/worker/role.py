@@ -15,6 +15,7 @@ from blazz.identity import service as identity
 from blazz.kit.db import Database
 from blazz.kit.http import idempotency
 from blazz.kit.settings import Settings
+from blazz.messaging import expiry
 
 _log = structlog.get_logger(__name__)
 
@@ -36,6 +37,7 @@ class Worker:
             Chore("events.prune", 3600, lambda: retention.prune(database, settings.event_retention_days)),
             Chore("idempotency.prune", 3600, lambda: idempotency.prune(database)),
             Chore("identity.prune", 3600, lambda: identity.prune(database)),
+            Chore("messages.expire", 60, lambda: expiry.expire(database)),
         ]
         self._tasks: list[asyncio.Task[None]] = []
 

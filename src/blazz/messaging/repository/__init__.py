@@ -37,6 +37,7 @@ from blazz.messaging.repository.outbox import (
     mark_sending,
     outbox_by_id,
     outbox_rows,
+    overdue,
     requeue,
     set_payload,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "move_chats",
     "outbox_by_id",
     "outbox_rows",
+    "overdue",
     "present_identities",
     "quoted_messages",
     "rekey_author",

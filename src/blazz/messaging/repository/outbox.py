@@ -35,7 +35,15 @@ _REQUEUE = (
     .where(outbox.c.workspace_id == bindparam("w"), outbox.c.id == bindparam("i"))
     .values(state=bindparam("new_state"), attempts=bindparam("tries"), due_at=bindparam("due"))
 )
-_BY_ID = select(outbox.c.id, outbox.c.workspace_id, outbox.c.account_id, outbox.c.chat_id, outbox.c.message_id).where(
+_BY_ID = select(
+    outbox.c.id,
+    outbox.c.workspace_id,
+    outbox.c.account_id,
+    outbox.c.chat_id,
+    outbox.c.message_id,
+    outbox.c.state,
+    outbox.c.expires_at,
+).where(
     outbox.c.workspace_id.in_(bindparam("workspaces", expanding=True)),
     outbox.c.id.in_(bindparam("ids", expanding=True)),
 )
@@ -97,3 +105,13 @@ def set_payload(tx: Tx, workspace_id: uuid.UUID, outbox_id: uuid.UUID, payload: 
 def accounts_with_due(tx: Tx, now: dt.datetime) -> list[uuid.UUID]:
     """Return accounts with due rows; for units of platform scope."""
     return list(tx.execute(select(outbox.c.account_id).where(outbox.c.due_at <= now).distinct()).scalars())
+
+
+def overdue(tx: Tx, now: dt.datetime, limit: int) -> Sequence[RowMapping]:
+    """Return ids and workspaces of queued rows past their expiry; for units of platform scope."""
+    return tx.all(
+        select(outbox.c.workspace_id, outbox.c.id)
+        .where(outbox.c.state == "queued", outbox.c.expires_at <= now)
+        .order_by(outbox.c.expires_at)
+        .limit(limit)
+    )
