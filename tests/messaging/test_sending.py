@@ -14,6 +14,7 @@ from blazz.kit.time import utc_now
 from blazz.messaging import outbox
 from blazz.messaging.outbox import OutboxItem, SendResult
 from tests.messaging.stage import Stage
+from tests.support.app import problem
 
 pytestmark = pytest.mark.anyio
 
@@ -174,3 +175,21 @@ async def test_an_account_that_is_not_linked_cannot_send(stage: Stage) -> None:
     other = (await stage.owner.post("/accounts", {"name": "New"})).json()["id"]
     answer = await stage.send(account_id=other)
     assert (answer.status_code, answer.json()["code"]) == (409, "account_not_linked")
+
+
+async def test_a_chat_whose_number_was_removed_says_so(stage: Stage) -> None:
+    await stage.deliver(stage.inbound("Hello"))
+    chat = (await stage.owner.get("/chats")).json()["data"][0]
+    assert (await stage.owner.delete(f"/accounts/{stage.account_id}")).status_code == 204
+    problem((await stage.send(to=chat["id"])), 409, "account_not_linked")
+
+
+async def test_fields_of_metas_message_object_are_taken(stage: Stage) -> None:
+    meta = {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "to": "4915112345678",
+        "text": {"body": "Hallo", "preview_url": False},
+    }
+    chat = await stage.owner.get(f"/chats/{(await stage.send(**meta)).json()['chat_id']}")
+    assert chat.json()["contact"]["phone"] == "+4915112345678"

@@ -13,16 +13,27 @@ LID_SERVER = "@lid"
 def parse_phone(text: str, default_country: str, *, field: str = "phone") -> str:
     """Return E.164 with plus. A number without country code is read as one of `default_country` (ISO 3166).
 
-    Raises BlazzError `invalid_phone` (422) with an error for `field`.
+    Digits that are no number of that country, but one with their own country code, are that (WhatsApp writes numbers
+    without the plus). Raises BlazzError `invalid_phone` (422) with an error for `field`.
     """
     try:
         number = phonenumbers.parse(text, default_country or None)
     except phonenumbers.NumberParseException:
         raise _wrong(field) from None
+    if "+" not in text and not phonenumbers.is_valid_number(number):
+        number = _international(text) or number
     # "possible", not "valid": numbering plans change faster than the library's tables
     if not phonenumbers.is_possible_number(number):
         raise _wrong(field)
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _international(text: str) -> phonenumbers.PhoneNumber | None:
+    try:
+        number = phonenumbers.parse(f"+{text}", None)
+    except phonenumbers.NumberParseException:
+        return None
+    return number if phonenumbers.is_valid_number(number) else None
 
 
 def phone_address(phone: str) -> str:

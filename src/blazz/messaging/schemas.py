@@ -20,6 +20,7 @@ class TextBody(RequestModel):
     """The text of a message."""
 
     body: str = Field(min_length=1, max_length=TEXT_MAX)
+    preview_url: bool | None = Field(None, description="Accepted for compatibility; previews are not made.")
 
     @model_validator(mode="after")
     def _not_blank(self) -> TextBody:

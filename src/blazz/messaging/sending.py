@@ -109,7 +109,7 @@ def retry(tx: Tx, message_id: uuid.UUID, sender: Sender) -> uuid.UUID:
         raise not_found("message")
     if row["state"] != "failed" or not row["from_me"]:
         raise conflict("not_failed", "Only a message of yours that failed can be tried again.")
-    accounts.for_sending(tx, row["account_id"])
+    _own_account(tx, row)
     chat = repository.find_chat(tx, tx.workspace_id, row["chat_id"])
     assert chat is not None
     now = utc_now()
@@ -161,7 +161,7 @@ def _target(tx: Tx, request: SendMessage) -> tuple[repository.ChatState, Row]:
         if row is not None:
             if row["kind"] == "group":
                 raise _no_groups()
-            account = accounts.for_sending(tx, request.account_id or row["account_id"])
+            account = accounts.for_sending(tx, request.account_id) if request.account_id else _own_account(tx, row)
             if account["id"] == row["account_id"]:
                 return repository.chat_state(row), account
             return _chat_with(tx, account, row["contact_id"]), account
@@ -170,6 +170,16 @@ def _target(tx: Tx, request: SendMessage) -> tuple[repository.ChatState, Row]:
         return _chat_with(tx, account, known_id), account
     account = accounts.for_sending(tx, request.account_id)
     return _chat_with(tx, account, _contact_of(tx, to)), account
+
+
+def _own_account(tx: Tx, chat: Row) -> Row:
+    try:
+        return accounts.for_sending(tx, chat["account_id"])
+    except BlazzError as error:
+        if error.status != 404:
+            raise
+        text = "The number of this chat was removed; name another one in `account_id`."
+        raise conflict("account_not_linked", text) from None
 
 
 def _contact_of(tx: Tx, to: str) -> uuid.UUID:
