@@ -15,8 +15,8 @@ export function guard(router: Router): void {
     }
     let signedIn: boolean
     try {
-      const [known] = await Promise.all([session.load(), session.status ?? session.readStatus()])
-      signedIn = known
+      const status = session.status ?? (await session.readStatus())
+      signedIn = status.signed_in || session.me !== null ? await session.load() : false
     } catch {
       // The server is away: the page opens with what it has and says so.
       signedIn = session.me !== null

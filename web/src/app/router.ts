@@ -16,6 +16,8 @@ export function createAppRouter(): Router {
   const router = createRouter({
     history: createWebHistory(),
     routes: [
+      // First, so that neither of the frames below, which share this path, answers for it.
+      { path: '/', redirect: '/inbox' },
       {
         path: '/',
         component: () => import('./AuthLayout.vue'),
@@ -30,7 +32,6 @@ export function createAppRouter(): Router {
         path: '/',
         component: () => import('./AppLayout.vue'),
         children: [
-          { path: '', redirect: '/inbox' },
           {
             path: 'inbox/:chatId?',
             name: 'inbox',
