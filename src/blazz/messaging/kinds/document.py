@@ -29,7 +29,7 @@ class Document:
         message = Message()
         part = message.documentMessage
         fill(part, outgoing)
-        filename = (outgoing.media.filename if outgoing.media else None) or "file"
+        filename = outgoing.content.get("filename") or (outgoing.media.filename if outgoing.media else None) or "file"
         part.fileName = part.title = filename
         if outgoing.body:
             part.caption = outgoing.body
