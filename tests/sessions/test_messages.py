@@ -222,3 +222,15 @@ async def test_a_lost_acknowledgement_is_followed_by_the_same_id_again(tmp_path:
         await eventually(lambda: shown(network, customer) == ["once"])
         await blazz.state(message_id, "delivered", within_s=60)
         assert shown(network, customer) == ["once"]
+
+
+async def test_a_number_that_is_not_on_whatsapp_fails_with_that_reason(tmp_path: Path) -> None:
+    async with simulated_network(tmp_path / "network") as network, running(tmp_path / "blazz", network) as blazz:
+        number, customer = await conversation(blazz, network)
+        message_id = await blazz.send_text(number, "6280000000000", "anybody?")
+        await blazz.state(message_id, "failed")
+        (row,) = await blazz.messages(messages.c.id == message_id)
+        assert row["error_code"] == "recipient_not_on_whatsapp"
+        # nobody else waits for it
+        other = await blazz.send_text(number, customer, "hello")
+        await blazz.state(other, "delivered")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"regexp"
+	"strings"
 
 	"github.com/blazz/blazz/engine-host/internal/deadman"
 	"github.com/blazz/blazz/engine-host/internal/media"
@@ -13,6 +14,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
+
+// What whatsmeow says when WhatsApp has no account for a phone number; it has no error value of its own for that.
+const noSuchRecipient = "no LID found for "
 
 var serverCode = regexp.MustCompile(`(\d{3})$`)
 
@@ -58,6 +62,8 @@ func sendError(err error, left bool) error {
 		return invalid("%v", err)
 	case store.IsFailure(err):
 		return status.Errorf(codes.Unavailable, "store_failure: %v", err)
+	case strings.HasPrefix(err.Error(), noSuchRecipient):
+		return status.Error(codes.NotFound, "not_on_whatsapp: WhatsApp does not know this recipient")
 	}
 	return queryError(err)
 }

@@ -48,6 +48,7 @@ func TestAFailedSendSaysWhetherAnythingMayHaveLeft(t *testing.T) {
 		{fmt.Errorf("%w %d", whatsmeow.ErrServerReturnedError, 463), true, codes.PermissionDenied, "refused: 463 "},
 		{fmt.Errorf("%w newsletter?", whatsmeow.ErrUnknownServer), false, codes.InvalidArgument, "invalid: "},
 		{errors.New("insert: database or disk is full (13)"), false, codes.Unavailable, "store_failure: "},
+		{errors.New("no LID found for 1@s.whatsapp.net from server"), false, codes.NotFound, "not_on_whatsapp: "},
 	} {
 		err := sendError(c.err, c.left)
 		got := status.Convert(err)

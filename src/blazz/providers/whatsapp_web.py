@@ -49,6 +49,8 @@ def outcome(error: EngineError) -> Outcome:
         return Rejected(f"refused_{error.code}" if error.code else "refused", f"{words} ({error.code})")
     if isinstance(error, (NotConnected, NotRunning)) or error.word in _NOTHING_LEFT:
         return NotSent(error.word)
+    if error.word == "not_on_whatsapp":
+        return Rejected("recipient_not_on_whatsapp", "This number is not on WhatsApp.")
     if error.word in ("not_linked", "stale_epoch"):
         return NotSent(error.word)
     if "is being sent" in error.detail:
