@@ -30,6 +30,7 @@ _GROUP = 200
 _QUEUE = 4_000  # events; beyond it the stream is not read, and the engine host holds the rest
 _REFUSALS = 3  # of one event for its content, before it is stored as it is
 _REMEMBERED = 10_000
+_STOP_S = 6.0
 
 Answer = Callable[[Iterable[int], Iterable[int]], None]
 
@@ -68,6 +69,7 @@ class Ingest:
         self._room.set()
         self._refusals: OrderedDict[tuple[UUID, str], int] = OrderedDict()
         self._task: asyncio.Task[None] | None = None
+        self._stopping = False
         self.counters = Counters()
 
     def start(self) -> None:
@@ -76,24 +78,28 @@ class Ingest:
 
     async def stop(self) -> None:
         """Finish the unit of work under way and end; what still waits is delivered again after the next start."""
-        if self._task is not None:
+        task, self._task = self._task, None
+        if task is not None:
             self._waiting.clear()
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+            self._stopping = True
+            self._wake.set()
+            with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+                async with asyncio.timeout(_STOP_S):
+                    await task
 
     async def put(self, delivery: Delivery) -> None:
         """Queue a delivery; waits while too many are queued."""
         if not self._room.is_set():
             await self._room.wait()
+        if self._stopping:
+            return  # unanswered: delivered again after the next start
         self._waiting.append(delivery)
         if len(self._waiting) >= _QUEUE:
             self._room.clear()
         self._wake.set()
 
     async def _run(self) -> None:
-        while True:
+        while not self._stopping:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
