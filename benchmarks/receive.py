@@ -10,7 +10,8 @@ from typing import Any
 
 from benchmarks.events import EventSocket
 from benchmarks.figures import cpu_seconds, difference, machine, median, percentile
-from benchmarks.stand import Stand, poll, stand
+from benchmarks.stand import InProcessNetwork, Stand, poll, stand
+from whatsim.model import TextContent
 
 _BURST = 4000
 _PACED = 600
@@ -23,7 +24,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
     sessions = options.sessions or 50
     many: list[dict[str, float]] = []
     single: list[dict[str, float]] = []
-    async with stand() as built:
+    async with stand(in_process_network=True) as built:
         pairs = await built.link_many(sessions)
         numbers = [number for _, number in pairs]
         senders = [f"62815{index:07d}" for index in range(_SENDERS)]
@@ -107,7 +108,8 @@ async def _reached(events: EventSocket, total: int) -> bool:
 async def _say(built: Stand, senders: list[str], numbers: list[str], index: int, body: str) -> None:
     sender = senders[index % len(senders)]
     to = numbers[index % len(numbers)]
-    await built.phones.json("POST", f"/phones/{sender}/messages", {"to": to, "type": "text", "text": {"body": body}})
+    assert isinstance(built.network, InProcessNetwork) and built.network.network is not None
+    await built.network.network.send_message(sender, to, TextContent(body))
 
 
 async def _bodies(built: Stand, keys: list[str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sys
 import tempfile
@@ -12,11 +13,14 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psutil
 
 from benchmarks.http import HttpError, LeanClient
+from whatsim.control import ControlServer, create_app
+from whatsim.network import Network, NetworkConfig
+from whatsim.serve import ready_line
 
 ROOT = Path(__file__).resolve().parent.parent
 _READY_S = 60.0
@@ -85,7 +89,7 @@ class Stand:
     """A running stand. `api` is authorised for the workspace; `phones` is the control API."""
 
     directory: Path
-    network: Child
+    network: NetworkHost
     product: Child
     api: LeanClient
     phones: LeanClient
@@ -147,18 +151,51 @@ async def poll(check: Any, timeout_s: float, every_s: float = 0.02) -> Any:
         await asyncio.sleep(every_s)
 
 
-@contextlib.asynccontextmanager
-async def stand(env: dict[str, str] | None = None) -> AsyncIterator[Stand]:
-    """Start a stand in a temporary directory with default settings (full durability); everything ends with it."""
-    import os
+class NetworkHost(Protocol):
+    """The simulated network, in a process of its own or in this one."""
 
+    ready: dict[str, Any]
+
+    async def start(self) -> dict[str, Any]: ...
+
+    async def stop(self) -> None: ...
+
+
+@dataclass(slots=True)
+class InProcessNetwork:
+    """The simulated network inside the load generator: a burst costs it no HTTP requests."""
+
+    directory: Path
+    ready: dict[str, Any] = field(default_factory=dict)
+    network: Network | None = None
+    control: ControlServer | None = None
+
+    async def start(self) -> dict[str, Any]:
+        """Start network and control API; returns what the process of its own would print."""
+        self.network = await Network.open(NetworkConfig(self.directory, wire_port=0))
+        self.control = ControlServer(create_app(self.network), port=0)
+        await self.control.start()
+        self.ready = json.loads(ready_line(self.network, self.control.url))
+        return self.ready
+
+    async def stop(self) -> None:
+        """Stop both."""
+        if self.control is not None and self.network is not None:
+            await self.control.close()
+            await self.network.close()
+
+
+@contextlib.asynccontextmanager
+async def stand(env: dict[str, str] | None = None, *, in_process_network: bool = False) -> AsyncIterator[Stand]:
+    """Start a stand in a temporary directory with default settings (full durability); everything ends with it."""
     with tempfile.TemporaryDirectory(prefix="blazz-bench-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
-        network = Child(
+        apart = Child(
             [sys.executable, "-m", "whatsim", "serve", "--state", str(directory / "network")]
             + ["--port", "0", "--wire-port", "0", "--parent-stdin"],
             log=directory / "network.log",
         )
+        network: NetworkHost = InProcessNetwork(directory / "network") if in_process_network else apart
         said = await network.start()
         command = [sys.executable, "-m", "blazz", "up", "--ready-json", "--parent-stdin"]
         command += ["--data-dir", str(directory / "data"), "--port", "0", "--network", "simulated"]
