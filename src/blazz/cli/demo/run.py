@@ -7,8 +7,9 @@ import json
 import shutil
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import uvloop
 
@@ -62,7 +63,7 @@ async def _run(options: DemoOptions) -> None:
             ) from error
         try:
             product.arguments = _arguments(options, network, control.url)
-            await _serve(options, product, control.url, stop, began)
+            await _serve(options, product, network, control.url, stop, began)
         finally:
             await product.stop()
             await control.close()
@@ -86,7 +87,12 @@ def _arguments(options: DemoOptions, network: Network, phones_url: str) -> list[
 
 
 async def _serve(
-    options: DemoOptions, product: ProductProcess, phones_url: str, stop: asyncio.Event, began: float
+    options: DemoOptions,
+    product: ProductProcess,
+    network: Network,
+    phones_url: str,
+    stop: asyncio.Event,
+    began: float,
 ) -> None:
     starting = asyncio.create_task(product.start())
     stopping = asyncio.create_task(stop.wait())
@@ -97,6 +103,8 @@ async def _serve(
         return
     await starting
     assert product.ready is not None
+    # a free port is chosen once: an open page finds the product again after a stop and a start
+    product.arguments = _arguments(replace(options, port=urlsplit(product.ready.url).port or 0), network, phones_url)
     seconds = time.monotonic() - began
     if options.ready_json:
         line(
