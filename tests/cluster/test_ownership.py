@@ -113,6 +113,7 @@ async def test_a_full_cluster_refuses_and_names_the_way_out(database: Database) 
         await cluster.choose_instance(database)
     assert (full.value.code, full.value.status) == ("no_capacity", 409)
     assert "BLAZZ_INSTANCE_CAPACITY" in full.value.detail
+    assert (await cluster.choose_instance(database, first)).instance_id == "instance-0", "it has its place already"
     await database.write(Workspace(HERE), cluster.want_stopped, HERE, first)
     await assign(database)
 

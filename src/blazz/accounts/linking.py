@@ -104,5 +104,5 @@ async def shown_qr(database: Database, commands: SessionCommands, scope: Workspa
 
 async def _wish(database: Database, scope: Workspace, account_id: uuid.UUID, max_qr_starts: int | None) -> None:
     await database.read(scope, service.get, account_id)  # an unknown account is told before a lack of room
-    placement = await cluster.choose_instance(database)
+    placement = await cluster.choose_instance(database, account_id)
     await database.write(scope, service.want_connected, account_id, placement, max_qr_starts=max_qr_starts)

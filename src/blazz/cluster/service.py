@@ -87,9 +87,12 @@ def assignment(tx: Tx, account_id: uuid.UUID) -> Assignment | None:
     return None if row is None else _assignment(row)
 
 
-async def choose_instance(database: Database) -> Placement:
-    """Return the least loaded healthy instance. Raises BlazzError `no_capacity` (409) with the way out."""
-    return await database.read(Platform("placement compares the load of all instances"), _choose)
+async def choose_instance(database: Database, account_id: uuid.UUID | None = None) -> Placement:
+    """Return the least loaded healthy instance; for an account that has its place already, that place.
+
+    Raises BlazzError `no_capacity` (409) with the way out, `no_instance` (503).
+    """
+    return await database.read(Platform("placement compares the load of all instances"), _choose, account_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +146,15 @@ def want_stopped(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID) -> None
     repository.update_assignment(tx, workspace_id, account_id, {"wanted": "stopped"})
 
 
-def _choose(tx: Tx) -> Placement:
+def _choose(tx: Tx, account_id: uuid.UUID | None) -> Placement:
     rows = repository.instances_with_load(tx)
     if not rows:
         raise BlazzError("no_instance", "No instance is running; start one with: blazz up", 503)
+    present = None if account_id is None else repository.find_assignment_anywhere(tx, account_id)
+    if present is not None and present["wanted"] == "running":
+        for row in rows:
+            if row["id"] == present["instance_id"]:
+                return Placement(row["id"], row["generation"])
     best = min(rows, key=lambda row: row["sessions"] / row["capacity"])
     if best["sessions"] >= best["capacity"]:
         total = sum(row["capacity"] for row in rows)
