@@ -6,9 +6,10 @@ import datetime as dt
 import uuid
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Table, bindparam, insert, select, update
+from sqlalchemy import Insert, Table, bindparam, insert, select, update
 
 from blazz.events.tables import event_heads, events
 from blazz.events.wakeups import Wakeups
@@ -49,12 +50,12 @@ class _Pending:
             head = _advance(tx, workspace_id, len(drafts))
             for offset, draft in enumerate(drafts):
                 draft.position = head - len(drafts) + 1 + offset
-        tx.execute(insert(events), [_event_row(draft) for draft in self.drafts])
+        tx.execute(_INSERT, [_event_row(draft) for draft in self.drafts])
         by_table: dict[Table, list[dict[str, Any]]] = defaultdict(list)
         for table, row, draft in self.rows:
             by_table[table].append({**row, "position": draft.position})
         for table, rows in by_table.items():
-            tx.execute(insert(table), rows)
+            tx.execute(_insert_into(table), rows)
         for workspace_id in by_workspace:
             Wakeups.shared().notify_after_commit(tx, workspace_id)
 
@@ -64,16 +65,35 @@ _ADVANCE = (
     .where(event_heads.c.workspace_id == bindparam("workspace"))
     .values(head=event_heads.c.head + bindparam("count"))
 )
+_ADVANCE_RETURNING = _ADVANCE.returning(event_heads.c.head)
 _HEAD = select(event_heads.c.head).where(event_heads.c.workspace_id == bindparam("workspace"))
+_INSERT = insert(events)
+
+
+@cache
+def _insert_into(table: Table) -> Insert:
+    return insert(table)
 
 
 def _advance(tx: Tx, workspace_id: uuid.UUID, count: int) -> int:
-    changed = tx.execute(_ADVANCE, {"workspace": workspace_id, "count": count}).rowcount
-    if not changed:
+    head = _advanced(tx, workspace_id, count)
+    if head is None:
         first = insert_or_ignore(tx.dialect, event_heads, ["workspace_id"])
         tx.execute(first, {"workspace_id": workspace_id, "head": 0, "oldest": 1})
-        tx.execute(_ADVANCE, {"workspace": workspace_id, "count": count})
-    return int(tx.execute(_HEAD, {"workspace": workspace_id}).scalar_one())
+        head = _advanced(tx, workspace_id, count)
+    assert head is not None
+    return head
+
+
+def _advanced(tx: Tx, workspace_id: uuid.UUID, count: int) -> int | None:
+    """Return the new head, None when the workspace has none yet."""
+    parameters = {"workspace": workspace_id, "count": count}
+    if tx.dialect in ("mysql", "mariadb"):  # no UPDATE .. RETURNING there
+        if not tx.execute(_ADVANCE, parameters).rowcount:
+            return None
+        return int(tx.execute(_HEAD, {"workspace": workspace_id}).scalar_one())
+    found: int | None = tx.execute(_ADVANCE_RETURNING, parameters).scalar()
+    return found
 
 
 def _event_row(draft: EventDraft) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,7 +41,7 @@ def send_one(tx: Tx, request: SendMessage, sender: sending.Sender, idempotent: I
     def finish(last: Tx) -> None:
         answer.body = _views(last, queued)[0].model_dump_json()
         if idempotent is not None:
-            remember(last, idempotent, answer.status, json.loads(answer.body))
+            remember(last, idempotent, answer.status, answer.body)
 
     tx.before_commit("messaging.answer", finish)
     queued.append(sending.send(tx, request, sender))
@@ -67,7 +66,7 @@ def send_many(
         ]
         answer.body = BatchAnswer(data=items).model_dump_json()
         if idempotent is not None:
-            remember(last, idempotent, answer.status, json.loads(answer.body))
+            remember(last, idempotent, answer.status, answer.body)
 
     tx.before_commit("messaging.answer", finish)
     for request in requests:
@@ -167,8 +166,7 @@ def _recalled(tx: Tx, idempotent: IdempotentRequest, answer: Answer) -> bool:
     stored = recall(tx, idempotent)
     if stored is None:
         return False
-    answer.status = stored.status
-    answer.body = json.dumps(stored.answer, ensure_ascii=False, separators=(",", ":"))
+    answer.status, answer.body = stored.status, stored.answer
     return True
 
 

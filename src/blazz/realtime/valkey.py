@@ -25,6 +25,9 @@ _PAUSES_S = (0.1, 0.3, 1.0, 3.0, 5.0)
 _SOCKET_S = 5.0
 
 
+_GATHER_S = 0.005
+
+
 class ValkeyBridge:
     """Sends this process's hints out and brings the others' in; reconnects for ever."""
 
@@ -92,6 +95,8 @@ class ValkeyBridge:
     async def _publish(self, client: Redis) -> None:
         while True:
             hints = [await self._out.get()]
+            # inside this process everybody knows already; the others get one message for what gathers meanwhile
+            await asyncio.sleep(_GATHER_S)
             while len(hints) < _BATCH and not self._out.empty():
                 hints.append(self._out.get_nowait())
             unique = {json.dumps(hint, separators=(",", ":"), default=str) for hint in hints}

@@ -30,6 +30,7 @@ _T = TypeVar("_T")
 _LIMIT_S = 28.0  # the contract promises 30 s
 _CODE_LIFE = dt.timedelta(seconds=160)  # WhatsApp ends a linking after about this time
 _PER_CALL = 100
+_UNREACHED = "Logged out here; WhatsApp could not be reached, so remove the device on the phone too."
 _USER = Verdict("disconnected", "user_initiated", None, final=True)
 
 
@@ -123,9 +124,7 @@ class InProcessCommands:
 
     async def _connect(self, account_id: uuid.UUID, *, use_qr: bool) -> Session:
         supervisor = self._supervisor
-        spec = await self._database.read(
-            Platform("an instance looks up a session that it shall start"), accounts.session_to_run, account_id
-        )
+        spec = await self._spec(account_id)
         if spec is None:
             raise not_found("account")
         session = supervisor.registry.get(account_id)
@@ -146,15 +145,21 @@ class InProcessCommands:
         supervisor = self._supervisor
         session = supervisor.registry.get(account_id)
         if session is None:
-            return
-        detail = "Logged out here."
-        if session.linked:
-            try:
-                await supervisor.client.log_out(session.ref)
-            except (NotConnected, NotRunning, NotLinked, UnknownOutcome):
-                detail = "Logged out here; WhatsApp could not be reached, so remove the device on the phone too."
-            session.linked, session.identity = False, ()
-        await supervisor.end(session, Verdict("logged_out", "user_initiated", detail, final=True, stop=True))
+            spec = await self._spec(account_id)
+            if spec is None:
+                return  # it never ran: there is no pairing
+            session = supervisor.add(spec)
+        reached = await supervisor.unpair(session, start=True)
+        detail = "Logged out here." if reached else _UNREACHED
+        verdict = Verdict("logged_out", "user_initiated", detail, final=True, stop=True)
+        await supervisor.board.write(supervisor.reports.set_status(session, verdict))
+        if not reached:
+            raise conflict("session_not_running", _UNREACHED)
+
+    async def _spec(self, account_id: uuid.UUID) -> accounts.SessionSpec | None:
+        return await self._database.read(
+            Platform("an instance looks up a session that it shall serve"), accounts.session_to_run, account_id
+        )
 
 
 async def _translated(call: Awaitable[_T]) -> _T:

@@ -46,11 +46,6 @@ class Session:
             self.retry = None
 
 
-def store_path(sessions_dir: Path, workspace_id: uuid.UUID, account_id: uuid.UUID, epoch: int) -> Path:
-    """Return where the store of a session and epoch is: `workspace_{id}/session_{id}/store.{epoch}.db`."""
-    return sessions_dir.resolve() / f"workspace_{workspace_id}" / f"session_{account_id}" / f"store.{epoch}.db"
-
-
 class Registry:
     """Sessions by account and by the id that the engine host knows them under."""
 

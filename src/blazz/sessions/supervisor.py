@@ -22,7 +22,7 @@ from blazz.engine_client import (
 )
 from blazz.engine_client.stream import EventStream
 from blazz.kit.db import Database, Platform, Tx
-from blazz.kit.errors import unavailable
+from blazz.kit.errors import BlazzError, unavailable
 from blazz.kit.settings import Settings
 from blazz.sessions.claims import renew_claims
 from blazz.sessions.engine_keeper import EngineKeeper, KeeperHooks
@@ -31,15 +31,18 @@ from blazz.sessions.inbound import is_stored
 from blazz.sessions.ingest import Delivery, Ingest
 from blazz.sessions.lease import Lease
 from blazz.sessions.quarantine import Quarantine
-from blazz.sessions.registry import Registry, Session, store_path
+from blazz.sessions.registry import Registry, Session
 from blazz.sessions.reports import ReportHooks, Reports
 from blazz.sessions.statuses import Change, StatusBoard
+from blazz.sessions.stores import set_aside, store_path
 from blazz.sessions.tasks import TaskSet
 from blazz.sessions.transitions import Verdict
 
 _log = structlog.get_logger(__name__)
 _STARTS = 32  # sessions being started at once; logins on the real network are paced by the engine host
 _LOCK_MARGIN_S = 4.0
+_REACH_S = 10.0  # how long a log-out waits for a connection
+_LOOK_S = 0.05
 _AVAILABLE_TRIES_S = (0.5, 2.0, 5.0, 15.0)  # the push name arrives some time after the first login
 
 
@@ -233,6 +236,29 @@ class Supervisor:
         if verdict is not None:
             await self.board.write(self.reports.set_status(session, verdict))
 
+    async def unpair(self, session: Session, *, start: bool) -> bool:
+        """Remove the pairing at WhatsApp and here, and stop; returns whether WhatsApp was reached.
+
+        `start` connects a session for it that is not running. A store whose pairing WhatsApp still knows is set aside:
+        it must not come back by itself.
+        """
+        reached = not session.linked
+        with contextlib.suppress(EngineError, BlazzError, TimeoutError):
+            if session.linked and start and not session.started:
+                await self.begin(session, use_qr=False)
+            if session.linked and session.started:
+                async with asyncio.timeout(_REACH_S):
+                    while not session.connected and session.started:
+                        await asyncio.sleep(_LOOK_S)
+                session.started = False
+                await self.client.log_out(session.ref)
+                reached = True
+        await self.end(session, None)
+        if not reached:
+            await asyncio.to_thread(set_aside, session.store)
+        session.linked, session.identity = False, ()
+        return reached
+
     async def _retry(self, session: Session) -> None:
         """The one retry after `replaced`, if the session is still ours and wanted."""
         current = await self._database.read(
@@ -269,10 +295,5 @@ class Supervisor:
     async def _drop_loser(self, session: Session) -> None:
         """A newer account has the number: remove this one's pairing, which nobody would see any more."""
         session.status = "failed"
-        client = self.keeper.client
-        if client is not None and session.started:
-            with contextlib.suppress(EngineError):
-                await client.log_out(session.ref)
-        await self.end(session, None)
-        session.linked, session.identity = False, ()
+        await self.unpair(session, start=False)
         self.board.post(Change(session, lambda tx: cluster.want_stopped(tx, session.workspace_id, session.account_id)))
