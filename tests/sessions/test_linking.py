@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from blazz.accounts import service as accounts
+from blazz.kit.errors import BlazzError
 from tests.support.network import simulated_network
-from tests.support.product import running
+from tests.support.product import Blazz, running
 from tests.support.waiting import eventually
+from whatsim.model import FaultSpec
 
 pytestmark = [pytest.mark.anyio, pytest.mark.engine]
 
@@ -82,3 +85,33 @@ async def test_a_disconnected_number_keeps_its_pairing(tmp_path: Path) -> None:
         await blazz.connect(number.account_id)
         await blazz.status(number.account_id, "connected")
         assert len(await blazz.events("session.qr")) == 1
+
+
+async def test_a_number_that_was_disconnected_is_removed_from_the_phone_too(tmp_path: Path) -> None:
+    async with simulated_network(tmp_path / "network") as network:
+        blazz = Blazz(tmp_path / "blazz", network)
+        await blazz.start()
+        number = await blazz.link()
+        await blazz.database.write(blazz.scope, accounts.want_disconnected, number.account_id)
+        await blazz.instance.commands.disconnect(number.account_id)
+        await blazz.stop()
+        await blazz.start()
+        await blazz.instance.commands.log_out(number.account_id)
+        await blazz.status(number.account_id, "logged_out")
+        await eventually(lambda: not network.get_phone(number.phone).devices)
+        await blazz.stop()
+
+
+async def test_a_pairing_that_whatsapp_could_not_be_told_about_does_not_come_back(tmp_path: Path) -> None:
+    async with simulated_network(tmp_path / "network") as network, running(tmp_path / "blazz", network) as blazz:
+        number = await blazz.link()
+        await blazz.instance.commands.disconnect(number.account_id)
+        network.add_fault(FaultSpec("refuse_login", number=number.phone, code="503"))
+        with pytest.raises(BlazzError, match="remove the device on the phone too"):
+            await blazz.instance.commands.log_out(number.account_id)
+        await blazz.status(number.account_id, "logged_out")
+        network.clear_faults()
+        await blazz.connect(number.account_id)
+        await eventually(lambda: blazz.instance.commands.qr(number.account_id), what="a code, not the old pairing")
+        (directory,) = blazz.settings.sessions_dir.glob("workspace_*/session_*")
+        assert list(directory.glob("removed.*.db"))

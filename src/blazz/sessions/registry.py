@@ -35,9 +35,21 @@ class Session:
     retry: asyncio.TimerHandle | None = None
     """The one retry after `replaced`."""
     replaced_once: bool = False
+    changed: asyncio.Event | None = None
+    """Set at every report, while somebody waits for one."""
 
     def __post_init__(self) -> None:
         self.ref = SessionRef(str(self.account_id), self.epoch)
+
+    async def settled(self) -> None:
+        """Wait until the session is connected, or no longer running."""
+        self.changed = asyncio.Event()
+        try:
+            while self.started and not self.connected:
+                await self.changed.wait()
+                self.changed.clear()
+        finally:
+            self.changed = None
 
     def cancel_retry(self) -> None:
         """Forget the planned retry, if there is one."""

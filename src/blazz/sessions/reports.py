@@ -56,6 +56,8 @@ class Reports:
             self._qr(session, event.qr)
         else:
             self._state(session, event.state, event.tag)
+            if session.changed is not None:
+                session.changed.set()
 
     def set_status(self, session: Session, verdict: Verdict) -> Change:
         """Return the change that stores a status; also remembers it as the session's last one."""

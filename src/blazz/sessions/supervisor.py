@@ -42,7 +42,6 @@ _log = structlog.get_logger(__name__)
 _STARTS = 32  # sessions being started at once; logins on the real network are paced by the engine host
 _LOCK_MARGIN_S = 4.0
 _REACH_S = 10.0  # how long a log-out waits for a connection
-_LOOK_S = 0.05
 _AVAILABLE_TRIES_S = (0.5, 2.0, 5.0, 15.0)  # the push name arrives some time after the first login
 
 
@@ -248,8 +247,7 @@ class Supervisor:
                 await self.begin(session, use_qr=False)
             if session.linked and session.started:
                 async with asyncio.timeout(_REACH_S):
-                    while not session.connected and session.started:
-                        await asyncio.sleep(_LOOK_S)
+                    await session.settled()
                 session.started = False
                 await self.client.log_out(session.ref)
                 reached = True

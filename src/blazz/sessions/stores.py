@@ -1,0 +1,48 @@
+"""Session stores on disk: where they are, and how one is set aside when its pairing must not come back."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from pathlib import Path
+
+from blazz.kit.files import sync_directory
+
+_STORE = re.compile(r"^store\.(\d+)\.db$")
+_JOURNALS = ("-wal", "-shm")
+
+
+def store_path(sessions_dir: Path, workspace_id: uuid.UUID, account_id: uuid.UUID, epoch: int) -> Path:
+    """Return where the store of a session and epoch is: `workspace_{id}/session_{id}/store.{epoch}.db`."""
+    return sessions_dir.resolve() / f"workspace_{workspace_id}" / f"session_{account_id}" / f"store.{epoch}.db"
+
+
+def set_aside(store: Path) -> None:
+    """Rename the newest store beside `store` to `removed.{unix}.db` and remove the older ones.
+
+    The engine host deletes what was set aside after a week. Nothing may have the store open. Blocks on the disk.
+    """
+    directory = store.parent
+    found: dict[int, Path] = {}
+    if directory.is_dir():
+        for path in directory.iterdir():
+            match = _STORE.match(path.name)
+            if match is not None:
+                found[int(match.group(1))] = path
+    if not found:
+        return
+    newest = found.pop(max(found))
+    stamp = int(time.time())
+    while (target := directory / f"removed.{stamp}.db").exists():
+        stamp += 1
+    # the journal first: a store without its journal is old, a journal without its store is nothing
+    journal = newest.with_name(newest.name + "-wal")
+    if journal.exists():
+        journal.rename(target.with_name(target.name + "-wal"))
+    newest.with_name(newest.name + "-shm").unlink(missing_ok=True)
+    newest.rename(target)
+    for older in found.values():
+        for path in (older, *(older.with_name(older.name + suffix) for suffix in _JOURNALS)):
+            path.unlink(missing_ok=True)
+    sync_directory(directory)
