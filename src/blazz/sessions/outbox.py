@@ -57,6 +57,7 @@ class Outbox:
         self._hinted: set[uuid.UUID] = set()
         self._busy: set[uuid.UUID] = set()
         self._load: dict[uuid.UUID, int] = defaultdict(int)
+        self._gate = asyncio.Semaphore(_CHATS)
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._main: list[asyncio.Task[None]] = []
@@ -205,7 +206,8 @@ class Outbox:
                 return prepared
             payload = prepared
             failpoints.reach("outbox.payload_stored")
-        outcome = await provider.send(item.recipient, item.wa_message_id, payload)
+        async with self._gate:
+            outcome = await provider.send(item.recipient, item.wa_message_id, payload)
         if isinstance(outcome, Sent):
             self.sent += 1
             failpoints.reach("outbox.sent_before_record")
