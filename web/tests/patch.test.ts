@@ -22,9 +22,9 @@ describe('messages in the cache', () => {
     expect(patchStatuses(before, new Map([['m1', { chatId: 'chat-1', state: 'sent' as const, error: null }]]))).toBe(before)
   })
 
-  it('are put in order of time and never twice', () => {
-    const before = pages([message('m3', { timestamp: at(3) }), message('m1', { timestamp: at(1) })])
-    const after = upsertMessages(before, [message('m2', { timestamp: at(2) }), message('m3', { timestamp: at(3) })])
+  it('are put in the order of the log and never twice, whatever their own clocks say', () => {
+    const before = pages([message('m3', { position: 3, timestamp: at(1) }), message('m1', { position: 1, timestamp: at(2) })])
+    const after = upsertMessages(before, [message('m2', { position: 2, timestamp: at(3) }), message('m3', { position: 3, timestamp: at(1) })])
     expect(ids(after)).toEqual([['m3', 'm2', 'm1']])
   })
 

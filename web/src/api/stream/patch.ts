@@ -41,10 +41,9 @@ export function withStatus(message: Message, patch: StatusPatch): Message {
   return { ...message, state, error: state === 'failed' ? patch.error : null }
 }
 
-/** Newest first: by position where both have one, else by time. */
-export function newerFirst(a: Message, b: Message): number {
-  const time = Date.parse(b.timestamp) - Date.parse(a.timestamp)
-  return time !== 0 ? time : a.id < b.id ? 1 : -1
+/** Newest first, in the order of the server's pages; WhatsApp's own times know only whole seconds. */
+function newerFirst(a: Message, b: Message): number {
+  return b.position - a.position
 }
 
 /** Inserts or replaces messages in the newest page that may hold them; a state already shown never goes back. */

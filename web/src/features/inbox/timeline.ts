@@ -28,11 +28,12 @@ export function timeline(
   let day = ''
   let side = ''
   let last = 0
-  const open = (at: string, nextSide: string): boolean => {
+  const open = (id: string, at: string, nextSide: string): boolean => {
     const nextDay = dayKey(at)
     const time = Date.parse(at)
     const newDay = nextDay !== day
-    if (newDay) rows.push({ kind: 'day', key: `day-${nextDay}`, at })
+    // What waited in a queue may belong to a day that was already left, so a day can come twice.
+    if (newDay) rows.push({ kind: 'day', key: `day-${id}`, at })
     const first = newDay || nextSide !== side || time - last > GROUP_MS
     day = nextDay
     side = nextSide
@@ -40,13 +41,13 @@ export function timeline(
     return first
   }
   for (const message of messages) {
-    const first = open(message.timestamp, message.direction)
+    const first = open(message.id, message.timestamp, message.direction)
     if (unread?.firstId === message.id) {
       rows.push({ kind: 'unread', key: 'unread', count: unread.count })
     }
     rows.push({ kind: 'message', key: message.id, message, first })
   }
-  for (const item of outgoing) rows.push({ kind: 'outgoing', key: item.key, item, first: open(item.createdAt, 'outbound') })
+  for (const item of outgoing) rows.push({ kind: 'outgoing', key: item.key, item, first: open(item.key, item.createdAt, 'outbound') })
   return rows
 }
 
