@@ -15,7 +15,7 @@ import pytest
 
 from benchmarks.stand import Child, poll, stand
 from tests.cli.test_commands import blazz
-from tests.e2e.conftest import start_demo, stop_demo
+from tests.e2e.support import start_demo, stop_demo
 
 pytestmark = [pytest.mark.anyio, pytest.mark.engine]
 
