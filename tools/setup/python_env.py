@@ -54,6 +54,8 @@ def sync(log: CommandLog, groups: Sequence[str]) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
     environment.update(UV_PROJECT_ENVIRONMENT=str(paths.VENV), UV_PYTHON_DOWNLOADS="never", UV_NO_PROGRESS="1")
     command: list[str | Path] = [paths.VENV / "bin" / "uv", "sync", "--frozen", "--no-default-groups", "--inexact"]
+    # once here rather than at the first start; and where Python may not write its caches, at every start
+    command.append("--compile-bytecode")
     command += ["--python", paths.VENV_PYTHON]
     for group in groups:
         command += ["--group", group]
