@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.e2e.support import Demo, Inbox, start_demo, stop_demo
+from tests.e2e.support import Demo, Inbox, add_number, start_demo, stop_demo
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _MAC_BROWSER = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
@@ -63,6 +63,27 @@ def signed_in(browser: Browser, demo: Demo) -> Iterator[BrowserContext]:
     context.close()
 
 
+@pytest.fixture(scope="package")
+def unscanned(signed_in: BrowserContext, demo: Demo) -> Iterator[Page]:
+    """A tab whose QR code nobody scans; it notes each drawing of a code while other tests run."""
+    tab = signed_in.new_page()
+    add_number(tab, demo, "Weekend market")
+    expect(tab.get_by_role("img", name="QR code to link this number")).to_be_visible()
+    tab.evaluate(
+        """() => {
+            window.codes = new Set()
+            const look = () => {
+                const drawn = document.querySelector('[data-testid=qr] path')
+                if (drawn) window.codes.add(drawn.getAttribute('d'))
+            }
+            look()
+            new MutationObserver(look).observe(document.body, { subtree: true, childList: true, attributes: true })
+        }"""
+    )
+    yield tab
+    tab.close()
+
+
 @pytest.fixture
 def page(signed_in: BrowserContext) -> Iterator[Page]:
     """A fresh tab of the signed-in browser; a script error or a request to elsewhere fails the test."""
@@ -89,9 +110,16 @@ def stranger(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-def new_context(browser: Browser, *, width: int = 1440, height: int = 900) -> BrowserContext:
-    """A browser of its own: cookies, storage and window size."""
-    context = browser.new_context(viewport={"width": width, "height": height}, locale="en-US", color_scheme="light")
+def new_context(
+    browser: Browser, *, width: int = 1440, height: int = 900, person: BrowserContext | None = None
+) -> BrowserContext:
+    """A browser with its own storage and window size; `person` is somebody signed in elsewhere."""
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        locale="en-US",
+        color_scheme="light",
+        storage_state=person.storage_state() if person else None,
+    )
     context.set_default_timeout(_PATIENCE_MS)
     return context
 

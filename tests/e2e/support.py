@@ -196,6 +196,18 @@ class Inbox:
         self.composer.press("Enter")
 
 
+def add_number(page: Page, demo: Demo, name: str) -> str:
+    """Add a number and go on to linking; returns the account's id."""
+    page.goto(f"{demo.url}/numbers")
+    page.get_by_role("button", name="Add a number").first.click()
+    dialog = page.get_by_role("dialog", name="Add a number")
+    expect(dialog).to_contain_text("this is not an official WhatsApp client")
+    dialog.get_by_label("Name").fill(name)
+    dialog.get_by_role("button", name="Continue to linking").click()
+    expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
+    return page.url.rpartition("/")[2].partition("?")[0]
+
+
 def bubble(conversation: Locator, text: str) -> Locator:
     """The message with this text."""
     return conversation.get_by_role("article").filter(has=conversation.page.get_by_text(text, exact=True))

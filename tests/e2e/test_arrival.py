@@ -80,7 +80,8 @@ def test_a_first_conversation_with_a_customer(inbox: Inbox, demo: Demo) -> None:
 def test_the_page_of_simulated_phones_shows_the_other_side(page: Page, demo: Demo) -> None:
     page.goto(demo.ready["phones_url"])
 
-    page.get_by_role("button", name="Ayu Lestari").or_(page.get_by_role("link", name="Ayu Lestari")).first.click()
+    page.get_by_role("button", name="Ayu Lestari").first.click()
+    page.get_by_role("list", name="Chats").get_by_role("button", name="Kopi Senja").click()
     expect(page.get_by_text("Yes, we do! Roasted this morning.").first).to_be_visible()
     expect(page.get_by_role("button", name="Stop Blazz")).to_be_visible()
     screenshot(page, "phones")
