@@ -45,6 +45,8 @@ export const useSession = defineStore('session', () => {
   const role = computed(() => membership.value?.role ?? null)
   const timeZone = computed(() => workspace.value?.timezone || 'UTC')
   const isOwner = computed(() => role.value === 'owner')
+  /** Owners and managers look after numbers, people and keys; the server refuses these to agents. */
+  const mayManage = computed(() => role.value === 'owner' || role.value === 'manager')
 
   async function readStatus(): Promise<AuthStatus> {
     status.value = await getAuthStatus()
@@ -117,7 +119,7 @@ export const useSession = defineStore('session', () => {
   }
 
   return {
-    status, me, workspace, workspaceId, role, isOwner, timeZone, membership,
+    status, me, workspace, workspaceId, role, isOwner, mayManage, timeZone, membership,
     readStatus, load, switchTo, reload, forget, signOut
   }
 })
