@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from playwright.sync_api import Page
 
 from tests.e2e.support import ROOT
 
 _AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 _RUN = """async () => {
     const found = await axe.run(document, { resultTypes: ['violations'] })
     if (!found.passes.length) throw new Error('nothing was looked at')
@@ -20,8 +23,8 @@ def violations(page: Page) -> list[str]:
     """Serious and critical findings of axe on what the page shows, in both themes."""
     page.evaluate(_AXE.read_text())
     found: list[str] = []
-    for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
+    for theme in THEMES:
+        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
         page.evaluate("() => Promise.allSettled(document.getAnimations().map((animation) => animation.finished))")
         found += [f"{theme}: {finding}" for finding in page.evaluate(_RUN)]
     return found

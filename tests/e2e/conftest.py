@@ -26,7 +26,7 @@ _ARGUMENTS = [
 _PATIENCE_MS = 15_000
 
 
-# Package scope: Playwright's loop runs in the main thread, and must be gone before asynchronous tests of other packages.
+# Package scope: Playwright's loop occupies the main thread and must be gone before other packages' asynchronous tests.
 @pytest.fixture(scope="package")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """One demo for all browser tests."""

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.engine]
-_PASSWORD = "a password for the tests"  # noqa: S105
+_PASSWORD = "a password for the tests"
 
 
 @dataclass(frozen=True, slots=True)
