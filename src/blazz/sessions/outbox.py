@@ -175,8 +175,8 @@ class Outbox:
                 del self._load[account_id]
             if not done.cancelled() and done.exception() is not None:
                 _log.error("sending failed", chat=str(chat_id), exc_info=done.exception())
-            if self._hinted:
-                self._wake.set()
+            # only now: while the chat counts as busy, a claim would pass by what has gathered behind it
+            self.hint(account_id)
 
         task.add_done_callback(end)
 
@@ -192,7 +192,6 @@ class Outbox:
                 break
         if last is not None:
             await last
-        self.hint(items[0].account_id)
 
     async def _send(self, item: OutboxItem) -> Outcome:
         session = self._registry.get(item.account_id)
