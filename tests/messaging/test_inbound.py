@@ -96,6 +96,26 @@ async def test_a_damaged_message_is_kept_raw(stage: Stage) -> None:
     assert (row["kind"], row["raw"], row["flags"]) == ("unsupported", b"\xff\xff\xff", {"unprocessable": True})
 
 
+async def test_a_message_that_could_not_be_decrypted_is_put_in_when_it_comes_again(stage: Stage) -> None:
+    broken = stage.inbound("", raw=b"", undecryptable=True)
+    await stage.deliver(broken)
+    assert (await stage.rows())[0]["content"] == {"kind": "undecryptable"}
+    await stage.deliver(stage.inbound("readable now", wa_message_id=broken.wa_message_id))
+    (row,) = await stage.rows()
+    shown = (await stage.owner.get(f"/messages/{row['id']}")).json()
+    assert (shown["type"], shown["text"]["body"]) == ("text", "readable now")
+    chat = (await stage.owner.get("/chats")).json()["data"][0]
+    assert (chat["last_message"]["preview"], chat["unread_count"]) == ("readable now", 1)
+    last = (await stage.owner.get("/events", after=0, limit=200)).json()["data"][-1]
+    assert (last["name"], last["data"]["message_id"]) == ("message.edited", str(row["id"]))
+
+
+async def test_a_placeholder_and_its_message_in_one_batch_are_one_message(stage: Stage) -> None:
+    broken = stage.inbound("", raw=b"", undecryptable=True)
+    await stage.deliver(broken, stage.inbound("readable now", wa_message_id=broken.wa_message_id), broken)
+    assert [row["body"] for row in await stage.rows()] == ["readable now"]
+
+
 async def test_protocol_messages_that_are_nothing_for_people_are_not_shown(stage: Stage) -> None:
     message = Message()
     message.protocolMessage.type = message.protocolMessage.APP_STATE_SYNC_KEY_SHARE

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import uuid
-from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,12 +16,11 @@ from blazz.kit.time import utc_now
 from blazz.media import service as media
 from blazz.messaging import kinds, repository
 from blazz.messaging.addresses import LID_SERVER, PHONE_SERVER
+from blazz.messaging.healing import Identity, Seal, heal, plan_download
 from blazz.messaging.model import InboundMessage, InboundReceipt, PreparedMessage, StoreResult
 from blazz.messaging.receipts import store_receipts
 from blazz.messaging.tables import messages as messages_table
 
-Seal = Callable[[bytes, str], bytes]
-Identity = tuple[uuid.UUID, str, bool, str]
 ChatKey = tuple[uuid.UUID, uuid.UUID, str]
 _PREVIEW = 200
 
@@ -69,14 +66,23 @@ def store_messages(tx: Tx, batch: Sequence[PreparedMessage], seal: Seal) -> Stor
         tx, workspaces, {item.message.account_id for item in wanted}, {item.message.wa_message_id for item in wanted}
     )
     fresh: list[PreparedMessage] = []
+    doubles: list[PreparedMessage] = []
+    placeholders: dict[Identity, int] = {}
     for item in wanted:
         identity = _identity(item.message, canonical)
-        if identity not in present and _by_number(item.message) not in present:
+        if identity in placeholders and not item.message.undecryptable:
+            fresh[placeholders.pop(identity)] = item
+        elif identity in present or _by_number(item.message) in present:
+            doubles.append(item)
+        else:
             present.add(identity)
+            if item.message.undecryptable:
+                placeholders[identity] = len(fresh)
             fresh.append(item)
+    healed = heal(tx, doubles, lambda message: _identity(message, canonical), seal)
     chats = _chats(tx, workspaces, fresh, resolution)
     downloads = _insert(tx, fresh, chats, canonical, seal)
-    return StoreResult(len(fresh), len(wanted) - len(fresh), downloads)
+    return StoreResult(len(fresh), len(wanted) - len(fresh), downloads + healed)
 
 
 def _peer(message: InboundMessage) -> Peer | None:
@@ -184,7 +190,7 @@ def _insert(
         message, decoded, chat = item.message, item.decoded, chats[index]
         assert decoded is not None
         message_id = uuid7()
-        media_id = _plan_download(item, message_id, pending, seal)
+        media_id = plan_download(item, message_id, pending, seal)
         preview = (decoded.body or "")[:_PREVIEW]
         row: dict[str, Any] = {
             "id": message_id,
@@ -237,37 +243,6 @@ def _insert(
             account_id=chat.account_id,
         )
     return len(pending)
-
-
-def _plan_download(
-    item: PreparedMessage, message_id: uuid.UUID, pending: list[media.PendingDownload], seal: Seal
-) -> uuid.UUID | None:
-    reference = item.decoded.media if item.decoded is not None else None
-    if reference is None:
-        return None
-    media_id = uuid7()
-    secret = {
-        "media_class": reference.media_class,
-        "direct_path": reference.direct_path,
-        "media_key": b64encode(reference.media_key).decode(),
-        "file_enc_sha256": b64encode(reference.file_enc_sha256).decode(),
-        "file_sha256": b64encode(reference.file_sha256).decode(),
-    }
-    pending.append(
-        media.PendingDownload(
-            media_id=media_id,
-            workspace_id=item.message.workspace_id,
-            account_id=item.message.account_id,
-            message_id=message_id,
-            reference=seal(json.dumps(secret).encode(), f"media:{media_id}"),
-            mime_type=reference.mime_type[:100],
-            filename=reference.filename[:255] if reference.filename else None,
-            size=reference.file_length,
-            width=reference.width,
-            height=reference.height,
-        )
-    )
-    return media_id
 
 
 __all__ = [

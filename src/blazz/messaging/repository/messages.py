@@ -204,3 +204,46 @@ def states_of(tx: Tx, workspace_id: uuid.UUID, message_ids: Collection[uuid.UUID
     """Return the state of each message."""
     rows = tx.execute(_STATES, {"workspace": workspace_id, "ids": list(message_ids)})
     return {row["id"]: row["state"] for row in rows.mappings()}
+
+
+_PLACEHOLDERS = select(
+    messages.c.id,
+    messages.c.workspace_id,
+    messages.c.account_id,
+    messages.c.chat_id,
+    messages.c.wa_message_id,
+    messages.c.from_me,
+    messages.c.author,
+    messages.c.content,
+).where(
+    messages.c.workspace_id.in_(bindparam("workspaces", expanding=True)),
+    messages.c.account_id.in_(bindparam("accounts", expanding=True)),
+    messages.c.wa_message_id.in_(bindparam("ids", expanding=True)),
+    messages.c.kind == "unsupported",
+)
+
+
+def placeholders(
+    tx: Tx, workspaces: Collection[uuid.UUID], accounts: Collection[uuid.UUID], ids: Collection[str]
+) -> Sequence[RowMapping]:
+    """Return messages of kind `unsupported` among these ids; some stand for what could not be decrypted."""
+    parameters = {"workspaces": list(workspaces), "accounts": list(accounts), "ids": list(ids)}
+    return tx.execute(_PLACEHOLDERS, parameters).mappings().all()
+
+
+def fill_placeholder(tx: Tx, row: RowMapping, content: Mapping[str, Any], preview: str) -> None:
+    """Put a message's content in, also where its chat shows it as the newest."""
+    tx.execute(
+        update(messages)
+        .where(messages.c.workspace_id == row["workspace_id"], messages.c.id == row["id"])
+        .values(**content, raw=None)
+    )
+    tx.execute(
+        update(chats)
+        .where(
+            chats.c.workspace_id == row["workspace_id"],
+            chats.c.id == row["chat_id"],
+            chats.c.last_message_id == row["id"],
+        )
+        .values(last_kind=content["kind"], last_preview=preview)
+    )
