@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -52,6 +53,8 @@ class ProductProcess:
                     *(sys.executable, "-m", "blazz", "up", "--ready-json", "--parent-stdin", *self.arguments),
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
+                    # the terminal is for the links; BLAZZ_LOG_LEVEL=info shows every request
+                    env={"BLAZZ_LOG_LEVEL": "warning", **os.environ},
                     start_new_session=True,  # Ctrl-C reaches the demo, which then stops its child politely
                 )
                 async with asyncio.timeout(_START_S):
