@@ -23,6 +23,7 @@ workspaces = Table(
     Column("timezone", Key(64), nullable=False),
     Column("default_country", Key(2), nullable=False),  # for numbers typed without a country code
     Column("settings", JsonDoc(), nullable=False),
+    Column("priority", Integer(), nullable=False, default=0),  # the higher, the earlier its sessions find a new place
     Column("created_at", UtcDateTime(), nullable=False),
     Column("deleted_at", UtcDateTime(), nullable=True),
 )
