@@ -41,7 +41,7 @@ async def test_an_engine_that_outlives_its_parent_holds_the_next_one_back(tmp_pa
         blazz = Blazz(tmp_path / "blazz", network, lease_s=2.0, renew_s=0.5)
         await blazz.start()
         engine = blazz.engine_pid
-        lock = blazz.settings.data_dir / "run" / "engine.lock"
+        lock = blazz.settings.engine_lock_path
         with pytest.raises(BlazzError, match="previous_engine_alive"):
             await take_engine_lock(lock, timeout_s=0.3)
         await blazz.stop()

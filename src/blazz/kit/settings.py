@@ -17,6 +17,7 @@ class Settings(BaseSettings):
         env_prefix="BLAZZ_",
         env_file=os.environ.get("BLAZZ_ENV_FILE"),
         extra="ignore",
+        populate_by_name=True,
         frozen=True,
     )
 
@@ -29,7 +30,13 @@ class Settings(BaseSettings):
     public_url: str | None = Field(None, description="The address under which people reach this server.")
     secret_key: str | None = Field(None, description="32 bytes in base64; made in the data directory when absent.")
     sign_up: bool = Field(False, description="Whether anybody may create an account and a workspace.")
-    instance_id: str = Field("instance-0", min_length=1, max_length=64, description="Name of this instance.")
+    instance_id: str = Field(
+        "instance-0",
+        min_length=1,
+        max_length=64,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="Name of this instance.",
+    )
     instance_capacity: int = Field(500, ge=1, le=750, description="Sessions that this instance may carry.")
     engine_binary: Path | None = Field(None, description="The engine host; found beside the package when absent.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -48,6 +55,21 @@ class Settings(BaseSettings):
     max_qr_starts_per_hour: int = Field(5, ge=1, description="QR starts without a link; unlimited when simulated.")
     valkey: bool = Field(True, description="Start a private Valkey for wake-ups; polling does without.")
     redis_url: str | None = Field(None, description="Use this Redis or Valkey instead of a private one.")
+    sessions_path: Path | None = Field(
+        None,
+        description="Session stores, on storage that all instances share; beneath the data directory when absent.",
+        validation_alias="BLAZZ_SESSIONS_DIR",
+    )
+    media_path: Path | None = Field(
+        None,
+        description="Media files, on storage that all roles share; beneath the data directory when absent.",
+        validation_alias="BLAZZ_MEDIA_DIR",
+    )
+    drain_timeout_s: float = Field(60.0, ge=0, description="SIGTERM moves an instance's sessions away for this long.")
+    worker_host: str = Field("127.0.0.1", description="Address of a worker's health and metrics.")
+    worker_port: int | None = Field(
+        None, ge=0, le=65535, description="Port of a worker's health and metrics; none is served when absent."
+    )
     test_mode: bool = Field(False, description="Allows failpoints. Never set in production.")
 
     @property
@@ -58,14 +80,24 @@ class Settings(BaseSettings):
     @property
     def sessions_dir(self) -> Path:
         """Session stores: `workspace_{id}/session_{id}/store.{epoch}.db`."""
-        return self.data_dir / "sessions"
+        return self.sessions_path or self.data_dir / "sessions"
 
     @property
     def media_dir(self) -> Path:
         """Media files by workspace."""
-        return self.data_dir / "media"
+        return self.media_path or self.data_dir / "media"
+
+    @property
+    def instance_dir(self) -> Path:
+        """What belongs to this instance alone and to this machine: locks and files in passing."""
+        return self.data_dir / "instances" / self.instance_id
+
+    @property
+    def engine_lock_path(self) -> Path:
+        """Held by this instance's engine host while it lives."""
+        return self.instance_dir / "engine.lock"
 
     @property
     def engine_media_dir(self) -> Path:
         """Where Python and the engine host hand files to each other."""
-        return self.data_dir / "engine-media"
+        return self.instance_dir / "engine-media"

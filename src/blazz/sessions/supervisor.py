@@ -77,7 +77,7 @@ class Supervisor:
         hooks = KeeperHooks(up=self._engine_up, stream=self._read, down=self._engine_down)
         self.keeper = EngineKeeper(
             options,
-            settings.data_dir / "run" / "engine.lock",
+            settings.engine_lock_path,
             hooks,
             lock_timeout_s=settings.lease_s + _LOCK_MARGIN_S,
         )
