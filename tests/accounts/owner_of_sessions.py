@@ -45,7 +45,7 @@ class Sessions:
         self._note("pairing_code", account_id, phone)
         return PairingCode("ABCD-EFGH", utc_now() + dt.timedelta(seconds=160))
 
-    def qr(self, account_id: uuid.UUID) -> QrView | None:
+    async def qr(self, account_id: uuid.UUID) -> QrView | None:
         return self.shown.get(account_id)
 
     def _note(self, *asked: Any) -> None:

@@ -27,7 +27,7 @@ async def test_a_number_links_by_qr_and_its_status_tells_each_step(tmp_path: Pat
         names = [event["name"] for event in await blazz.events()]
         assert names.index("session.qr") < names.index("session.authenticated") < names.index("session.connected")
         assert all("code" not in event["data"] for event in await blazz.events("session.qr"))
-        assert blazz.instance.commands.qr(number.account_id) is None
+        assert await blazz.instance.commands.qr(number.account_id) is None
 
 
 async def test_a_number_links_by_an_eight_character_code(tmp_path: Path) -> None:

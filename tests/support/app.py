@@ -30,7 +30,7 @@ _template: dict[str, bytes] = {}
 class NoInstance:
     """The commands of a gateway whose instance runs nothing: every session is stopped."""
 
-    def qr(self, account_id: uuid.UUID) -> None:
+    async def qr(self, account_id: uuid.UUID) -> None:
         return None
 
     def __getattr__(self, name: str) -> Any:

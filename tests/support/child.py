@@ -147,7 +147,7 @@ class Host:
         await self.blazz.connect(uuid.UUID(account_id))
 
     async def qr(self, account_id: str) -> str | None:
-        view = self.blazz.instance.commands.qr(uuid.UUID(account_id))
+        view = await self.blazz.instance.commands.qr(uuid.UUID(account_id))
         return None if view is None else view.code
 
     async def account(self, account_id: str) -> dict[str, Any]:

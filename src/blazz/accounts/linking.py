@@ -96,7 +96,7 @@ async def pairing_code(
 async def shown_qr(database: Database, commands: SessionCommands, scope: Workspace, account_id: uuid.UUID) -> QrView:
     """Return the code shown now. Raises BlazzError `not_found`, or `no_qr` (404) when none is shown."""
     await database.read(scope, service.get, account_id)
-    shown = commands.qr(account_id)
+    shown = await commands.qr(account_id)
     if shown is None:
         raise BlazzError("no_qr", "No code is shown for this number now. Connect it to get one.", 404)
     return shown

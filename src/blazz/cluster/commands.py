@@ -53,7 +53,7 @@ class SessionCommands(Protocol):
     async def pairing_code(self, account_id: uuid.UUID, phone: str) -> PairingCode:
         """Start a code pairing for `phone` (E.164 with plus) and return the code."""
 
-    def qr(self, account_id: uuid.UUID) -> QrView | None:
+    async def qr(self, account_id: uuid.UUID) -> QrView | None:
         """Return the code shown now, or None."""
 
     async def typing(self, account_id: uuid.UUID, address: str, state: ChatState) -> None:

@@ -72,7 +72,7 @@ class InProcessCommands:
 
         return await self._locked(account_id, act)
 
-    def qr(self, account_id: uuid.UUID) -> QrView | None:
+    async def qr(self, account_id: uuid.UUID) -> QrView | None:
         """Return the code shown now, or None."""
         session = self._supervisor.registry.get(account_id)
         if session is None or session.qr is None or session.qr.expires_at <= utc_now():
