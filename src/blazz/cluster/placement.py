@@ -19,7 +19,7 @@ Strategy = Literal["workspace_modulo", "rendezvous", "least_loaded"]
 
 # Plain rendezvous hashing is even only over thousands of workspaces. An instance that is this much fuller than all of
 # them together is passed over (consistent hashing with bounded loads), which keeps a few hundred even as well.
-_EVENNESS = 1.05
+_EVENNESS = 1.02
 
 
 @dataclass(frozen=True, slots=True)

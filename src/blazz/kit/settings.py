@@ -38,6 +38,18 @@ class Settings(BaseSettings):
         description="Name of this instance.",
     )
     instance_capacity: int = Field(500, ge=1, le=750, description="Sessions that this instance may carry.")
+    placement_strategy: Literal["rendezvous", "workspace_modulo", "least_loaded"] = Field(
+        "rendezvous", description="How a workspace without sessions gets its instance."
+    )
+    placement_instance_count: int | None = Field(
+        None, ge=1, description="The modulus of workspace_modulo; the number of known instances when absent."
+    )
+    n_minus_one: Literal["refuse", "warn", "off"] = Field(
+        "refuse", description="What happens to a session that could not be carried with one instance down."
+    )
+    scale_min_instances: int = Field(4, ge=1, description="Advice never says to run fewer instances.")
+    scale_max_instances: int = Field(12, ge=1, description="Advice never says to run more instances.")
+    price_table: Path | None = Field(None, description="Prices for the capacity planner, instead of those packaged.")
     engine_binary: Path | None = Field(None, description="The engine host; found beside the package when absent.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
@@ -69,6 +81,24 @@ class Settings(BaseSettings):
     worker_host: str = Field("127.0.0.1", description="Address of a worker's health and metrics.")
     worker_port: int | None = Field(
         None, ge=0, le=65535, description="Port of a worker's health and metrics; none is served when absent."
+    )
+    internal_host: str = Field("127.0.0.1", description="Address of the port on which instances take signed calls.")
+    internal_port: int = Field(0, ge=0, le=65535, description="That port; 0 takes a free one.")
+    internal_url: str | None = Field(
+        None,
+        max_length=255,
+        description="The address under which gateways reach it; needed when bound to all addresses.",
+    )
+    internal_key: str | None = Field(
+        None, description="32 bytes in base64 that sign internal calls; derived from the secret key when absent."
+    )
+    internal_key_previous: str | None = Field(
+        None, description="A second key that is accepted too, while keys are changed."
+    )
+    internal_tls_cert: Path | None = Field(None, description="Certificate (PEM) of this process for internal calls.")
+    internal_tls_key: Path | None = Field(None, description="Its private key (PEM).")
+    internal_tls_ca: Path | None = Field(
+        None, description="The authority (PEM) that signed all of them; both ends must then show a certificate."
     )
     test_mode: bool = Field(False, description="Allows failpoints. Never set in production.")
 
