@@ -23,6 +23,8 @@ class BlazzError(Exception):
     status: int = 400
     errors: list[FieldError] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
+    members: dict[str, str | int | float | None] = field(default_factory=dict)
+    """Further members of the problem document, for programs."""
 
     def __str__(self) -> str:
         return f"{self.code}: {self.detail}"

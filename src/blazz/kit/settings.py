@@ -25,6 +25,11 @@ class Settings(BaseSettings):
         Path(".blazz/data"),
         description="Database, session stores, media and keys live here.",
     )
+    database_url: str | None = Field(
+        None,
+        repr=False,  # it holds a password
+        description="The database server (postgresql://, mysql:// or mariadb://); SQLite in data_dir when absent.",
+    )
     host: str = Field("127.0.0.1", description="Address of the HTTP server.")
     port: int = Field(7080, ge=0, le=65535, description="Port of the HTTP server; 0 takes a free one.")
     public_url: str | None = Field(None, description="The address under which people reach this server.")

@@ -69,6 +69,7 @@ def request_id_of(connection: HTTPConnection) -> str:
 def problem_document(error: BlazzError, request_id: str) -> dict[str, Any]:
     """Return `error` as the JSON object of RFC 9457."""
     document: dict[str, Any] = {
+        **error.members,
         "type": f"urn:blazz:problem:{error.code}",
         "title": _title(error.status),
         "status": error.status,
