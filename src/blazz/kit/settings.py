@@ -95,10 +95,12 @@ class Settings(BaseSettings):
         description="The address under which gateways reach it; needed when bound to all addresses.",
     )
     internal_key: str | None = Field(
-        None, description="32 bytes in base64 that sign internal calls; derived from the secret key when absent."
+        None,
+        repr=False,
+        description="32 bytes in base64 that sign internal calls; derived from the secret key when absent.",
     )
     internal_key_previous: str | None = Field(
-        None, description="A second key that is accepted too, while keys are changed."
+        None, repr=False, description="A second key that is accepted too, while keys are changed."
     )
     internal_tls_cert: Path | None = Field(None, description="Certificate (PEM) of this process for internal calls.")
     internal_tls_key: Path | None = Field(None, description="Its private key (PEM).")
