@@ -1,6 +1,6 @@
 """The event log: one gapless sequence per workspace, appended in the writer's own transaction."""
 
-from blazz.events.log import EventDraft, append, insert_at_position
+from blazz.events.log import EventDraft, append, insert_at_position, see_all_rows
 from blazz.events.reader import (
     EventPage,
     EventRow,
@@ -20,4 +20,5 @@ __all__ = [
     "insert_at_position",
     "read_after",
     "read_head",
+    "see_all_rows",
 ]

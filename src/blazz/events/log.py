@@ -1,10 +1,14 @@
-"""Appending to the event log. Positions are given as the very last statements of the writer's transaction."""
+"""Appending to the event log. Positions are given as the very last statements of the writer's transaction.
+
+The events of all units that are committed together go in together: one UPDATE per workspace, one INSERT per table.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import uuid
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -13,7 +17,7 @@ from sqlalchemy import Insert, Table, bindparam, insert, select, update
 
 from blazz.events.tables import event_heads, events
 from blazz.events.wakeups import Wakeups
-from blazz.kit.db import Tx, insert_or_ignore
+from blazz.kit.db import ScopeError, Tx, insert_or_ignore
 from blazz.kit.ids import uuid7
 from blazz.kit.time import utc_now
 
@@ -37,27 +41,34 @@ class EventDraft:
 class _Pending:
     """What one unit of work will append."""
 
+    __slots__ = ("drafts", "rows")
+
     def __init__(self) -> None:
         self.drafts: list[EventDraft] = []
         self.rows: list[tuple[Table, dict[str, Any], EventDraft]] = []
 
-    def flush(self, tx: Tx) -> None:
-        by_workspace: dict[uuid.UUID, list[EventDraft]] = defaultdict(list)
-        for draft in self.drafts:
-            by_workspace[draft.workspace_id].append(draft)
-        for workspace_id in sorted(by_workspace):  # one order for everyone: no deadlock between writers
-            drafts = by_workspace[workspace_id]
-            head = _advance(tx, workspace_id, len(drafts))
-            for offset, draft in enumerate(drafts):
-                draft.position = head - len(drafts) + 1 + offset
-        tx.execute(_INSERT, [_event_row(draft) for draft in self.drafts])
-        by_table: dict[Table, list[dict[str, Any]]] = defaultdict(list)
-        for table, row, draft in self.rows:
-            by_table[table].append({**row, "position": draft.position})
-        for table, rows in by_table.items():
-            tx.execute(_insert_into(table), rows)
-        for workspace_id in by_workspace:
-            Wakeups.shared().notify_after_commit(tx, workspace_id)
+
+def _flush(tx: Tx, units: Sequence[_Pending]) -> None:
+    """Give positions to the events of all units of a commit, then insert events and rows, one statement per table."""
+    drafts = [draft for pending in units for draft in pending.drafts]
+    by_workspace: dict[uuid.UUID, list[EventDraft]] = defaultdict(list)
+    for draft in drafts:
+        by_workspace[draft.workspace_id].append(draft)
+    for workspace_id in sorted(by_workspace):  # one order for everyone: no deadlock between writers
+        own = by_workspace[workspace_id]
+        head = _advance(tx, workspace_id, len(own))
+        for position, draft in enumerate(own, head - len(own) + 1):
+            draft.position = position
+    tx.execute(_INSERT, [_event_row(draft) for draft in drafts])
+    by_shape: dict[tuple[Table, frozenset[str]], list[dict[str, Any]]] = defaultdict(list)
+    for pending in units:
+        for table, row, draft in pending.rows:
+            # one statement for rows that name the same columns
+            by_shape[table, frozenset(row)].append({**row, "position": draft.position})
+    for table, columns in sorted(by_shape, key=lambda shape: _rank(shape[0])):
+        tx.execute(_insert_into(table), by_shape[table, columns])
+    for workspace_id in by_workspace:
+        Wakeups.shared().notify_after_commit(tx, workspace_id)
 
 
 _ADVANCE = (
@@ -68,6 +79,12 @@ _ADVANCE = (
 _ADVANCE_RETURNING = _ADVANCE.returning(event_heads.c.head)
 _HEAD = select(event_heads.c.head).where(event_heads.c.workspace_id == bindparam("workspace"))
 _INSERT = insert(events)
+
+
+@cache
+def _rank(table: Table) -> int:
+    """Parents before those that refer to them."""
+    return table.metadata.sorted_tables.index(table)
 
 
 @cache
@@ -113,8 +130,14 @@ def _pending(tx: Tx) -> _Pending:
     pending = tx.notes.get(_KEY)
     if not isinstance(pending, _Pending):
         pending = tx.notes[_KEY] = _Pending()
-        tx.before_commit(_KEY, pending.flush)
+        tx.flush_together(_flush, pending)
     return pending
+
+
+def _check_scope(tx: Tx, workspace_id: Any) -> None:
+    # what is flushed together runs under a wider scope than this unit's
+    if not tx.scope.allows(workspace_id):
+        raise ScopeError("an event or a row belongs to another workspace than its unit of work")
 
 
 def append(
@@ -130,14 +153,25 @@ def append(
     `workspace_id` may be left out in a unit bound to one workspace.
     """
     draft = EventDraft(workspace_id or tx.workspace_id, name, account_id, data, utc_now())
+    _check_scope(tx, draft.workspace_id)
     _pending(tx).drafts.append(draft)
     return draft
 
 
 def insert_at_position(tx: Tx, table: Table, row: dict[str, Any], draft: EventDraft) -> None:
-    """Insert `row` into `table` at the end of the unit, with column `position` set to the event's position.
+    """Insert `row` into `table` at the end of the commit, with column `position` set to the event's position.
 
-    The row is not visible to statements of the same unit. Rows of one table go in as given, tables in the order of
-    their first row.
+    The row is not visible to statements of this unit, nor of later units of the same commit: one that must see all
+    rows of its workspace calls `see_all_rows` first. Rows of one table go in as given, parents before their children.
     """
+    _check_scope(tx, row["workspace_id"])
     _pending(tx).rows.append((table, row, draft))
+
+
+def see_all_rows(tx: Tx, workspace_id: uuid.UUID) -> None:
+    """Go on only if all rows that earlier units gave to `insert_at_position` can be seen by statements.
+
+    Where earlier units of the same commit have some of this workspace waiting, this unit starts again in the next one.
+    """
+    if any(row["workspace_id"] == workspace_id for pending in tx.waiting(_flush) for _, row, _ in pending.rows):
+        tx.postpone()

@@ -1,41 +1,61 @@
 """Units of work: plain functions over a `Tx`, run under a tenant scope, durable when `write` returns.
 
-Domain code is written once, as ordinary functions that take a `Tx`; `Database.read` and `Database.write` run them off
-the event loop. Writes are committed in groups, so a hundred concurrent requests share one fsync.
+Domain code is written once, as ordinary functions that take a `Tx`; `Database.read` and `Database.write` run them on
+SQLite or on a database server. Writes are committed in groups, so a hundred concurrent requests share one fsync.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, NoReturn, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Executable, RowMapping
 from sqlalchemy.engine import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError
 
+from blazz.kit.db.options import ServerOptions
 from blazz.kit.db.scope import Scope, Workspace
 from blazz.kit.errors import BlazzError, unavailable
+from blazz.kit.settings import Settings
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+Flush = Callable[["Tx", Sequence[T]], None]
+"""Writes what several units handed over; called once per commit."""
+
+
+class Postponed(BaseException):
+    """Raised by a unit that must not be committed together with an earlier one of its group; never seen by callers.
+
+    Not an Exception: domain code that catches errors must let it pass.
+    """
+
+
+class Neighbours(Protocol):
+    """What a unit may ask about the earlier units of its commit."""
+
+    def waiting(self, flush: Flush[Any]) -> Sequence[Any]: ...
+    def claim(self, key: Hashable) -> bool: ...
 
 
 class Tx:
     """One unit of work inside a transaction. Never kept beyond the function that received it."""
 
-    __slots__ = ("_after_commit", "_connection", "_finishers", "notes", "scope")
+    __slots__ = ("_after_commit", "_connection", "_finishers", "_neighbours", "notes", "scope", "shares")
 
-    def __init__(self, connection: Connection, scope: Scope) -> None:
+    def __init__(self, connection: Connection, scope: Scope, neighbours: Neighbours | None = None) -> None:
         self._connection = connection
+        self._neighbours = neighbours
         self.scope = scope
         self._finishers: dict[str, Callable[[Tx], None]] = {}
         self._after_commit: list[Callable[[], None]] = []
         self.notes: dict[str, object] = {}
         """What domains remember for the length of this unit, by their own key."""
+        self.shares: list[tuple[Flush[Any], Any]] = []
+        """What this unit gave to `flush_together`. For the database's own use."""
 
     @property
     def dialect(self) -> str:
@@ -71,11 +91,29 @@ class Tx:
         """Return the first column of the first row, or None."""
         return self.execute(statement).scalar()
 
-    def before_commit(self, key: str, finish: Callable[[Tx], None]) -> None:
-        """Run `finish` once, as the last statements of this unit. The first registration under `key` wins.
+    def flush_together(self, flush: Flush[T], item: T) -> None:
+        """Hand `item` over: `flush` is called once per commit with the items of all its units, in their order.
 
-        Finishers run in reverse order: one that needs what another does (positions of events) registers before it.
+        It runs when no unit of the commit will run any more, under a scope that allows what any of them may touch:
+        whoever hands something over has checked that it belongs to this unit's scope. `flush` is a module's function.
         """
+        self.shares.append((flush, item))
+
+    def waiting(self, flush: Flush[T]) -> Sequence[T]:
+        """Return what earlier units of the same commit handed to `flush`: not written yet, so no statement sees it."""
+        return self._neighbours.waiting(flush) if self._neighbours is not None else ()
+
+    def postpone(self) -> NoReturn:
+        """Undo this unit and run it again as the first of the next commit. Only with a reason in an earlier unit."""
+        raise Postponed
+
+    def apart(self, key: Hashable) -> None:
+        """Keep units that name the same `key` out of each other's commit; the later one runs after the earlier's."""
+        if self._neighbours is not None and not self._neighbours.claim(key):
+            self.postpone()
+
+    def before_commit(self, key: str, finish: Callable[[Tx], None]) -> None:
+        """Run `finish` once, after everything that is flushed together. The first registration under `key` wins."""
         self._finishers.setdefault(key, finish)
 
     def after_commit(self, callback: Callable[[], None]) -> None:
@@ -90,13 +128,21 @@ class Tx:
         return self._after_commit
 
 
+class Backend(Protocol):
+    """A storage: SQLite in this process, or a database server."""
+
+    dialect: str
+
+    async def read(self, scope: Scope, work: Callable[[Tx], T]) -> T: ...
+    async def write(self, scope: Scope, work: Callable[[Tx], T]) -> T: ...
+    async def close(self) -> None: ...
+
+
 class Database:
     """The one handle on storage. Open it once per process; `close` waits for writes under way."""
 
-    def __init__(self, writer: Any, readers: Any, executor: ThreadPoolExecutor) -> None:
-        self._writer = writer
-        self._readers = readers
-        self._executor = executor
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
         self._closed = False
 
     @classmethod
@@ -107,13 +153,30 @@ class Database:
         """
         from blazz.kit.db.sqlite import open_sqlite
 
-        writer, pool = open_sqlite(path, readers=readers, busy_timeout_s=busy_timeout_s)
-        return cls(writer, pool, ThreadPoolExecutor(readers, thread_name_prefix="db-read"))
+        return cls(open_sqlite(path, readers=readers, busy_timeout_s=busy_timeout_s))
+
+    @classmethod
+    async def connect(cls, url: str, options: ServerOptions | None = None) -> Database:
+        """Connect to a database server (`postgresql://`, `mysql://`, `mariadb://`); see `kit.db.urls` for the forms.
+
+        Belongs to the event loop that it is opened on. Raises BlazzError: `database_url_invalid`,
+        `database_unavailable`, `unsafe_durability`, `database_unsuitable`.
+        """
+        from blazz.kit.db.server import open_server
+
+        return cls(await open_server(url, options or ServerOptions()))
+
+    @classmethod
+    async def from_settings(cls, settings: Settings) -> Database:
+        """Open what the settings name: the server of `database_url`, else the SQLite file in the data directory."""
+        if settings.database_url is None:
+            return cls.open(settings.database_path)
+        return await cls.connect(settings.database_url, ServerOptions.of(settings))
 
     @property
     def dialect(self) -> str:
         """The SQL dialect's name."""
-        return str(self._readers.dialect)
+        return self._backend.dialect
 
     async def read(
         self,
@@ -125,8 +188,7 @@ class Database:
     ) -> T:
         """Run `work` in one read-only snapshot and return its result."""
         self._check_open()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, lambda: self._readers.run(scope, work, args, kwargs))
+        return await self._backend.read(scope, lambda tx: work(tx, *args, **kwargs))
 
     async def write(
         self,
@@ -138,24 +200,20 @@ class Database:
     ) -> T:
         """Run `work` in a transaction; when this returns, its changes survive a power cut.
 
-        `work` may be run again after a deadlock, so it must have no other effect than its statements. If it raises,
-        only its own changes are undone. Raises BlazzError `database_unavailable` when the database refuses. A caller
-        that is cancelled while waiting does not know the outcome: the unit may still commit.
+        `work` may be run again (after a deadlock, a lost connection, a race on a unique key), so it must have no other
+        effect than its statements. If it raises, only its own changes are undone. Raises BlazzError
+        `database_unavailable` when the database refuses, `database_busy` when too much waits. A caller that is
+        cancelled while waiting does not know the outcome: the unit may still commit.
         """
         self._check_open()
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._writer.submit(scope, lambda tx: work(tx, *args, **kwargs), future)
-        return await future
+        return await self._backend.write(scope, lambda tx: work(tx, *args, **kwargs))
 
     async def close(self) -> None:
         """Finish the writes under way, then close all connections. Idempotent."""
         if self._closed:
             return
         self._closed = True
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._executor, self._writer.close)
-        self._executor.shutdown(wait=True)
-        self._readers.close()
+        await self._backend.close()
 
     def _check_open(self) -> None:
         if self._closed:

@@ -14,11 +14,10 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import structlog
 from filelock import FileLock, Timeout
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Connection, Engine
@@ -26,28 +25,18 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from blazz.kit import failpoints
 from blazz.kit.db import guard
-from blazz.kit.db.database import Tx, translate
+from blazz.kit.db.database import Postponed, Tx, translate
+from blazz.kit.db.group import Group, Unit, deliver
 from blazz.kit.db.scope import Scope
 from blazz.kit.db.statistics import seed_statistics
 from blazz.kit.errors import BlazzError
 
-_log = structlog.get_logger(__name__)
+T = TypeVar("T")
 _GROUP_UNITS = 256  # bounds the memory of one transaction
 _GROUP_SECONDS = 0.05  # bounds how long the first unit of a group waits for the others
 
 
-@dataclass(slots=True)
-class _Unit:
-    scope: Scope
-    work: Callable[[Tx], Any]
-    future: asyncio.Future[Any]
-    loop: asyncio.AbstractEventLoop
-    callbacks: list[Callable[[], None]]
-    result: Any = None
-    error: BaseException | None = None
-
-
-def open_sqlite(path: Path, *, readers: int, busy_timeout_s: float) -> tuple[Writer, Readers]:
+def open_sqlite(path: Path, *, readers: int, busy_timeout_s: float) -> SqliteBackend:
     """Open `path` for this process alone. Raises BlazzError `database_in_use` when another process has it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = FileLock(str(path) + ".lock", thread_local=False)  # released by another thread than this one
@@ -68,7 +57,35 @@ def open_sqlite(path: Path, *, readers: int, busy_timeout_s: float) -> tuple[Wri
     ):
         seed_statistics(connection)
     writer = Writer(make_engine(path, busy_timeout_s=busy_timeout_s, pool_size=1), lock)
-    return writer, Readers(make_engine(path, busy_timeout_s=busy_timeout_s, pool_size=readers, query_only=True))
+    engine = make_engine(path, busy_timeout_s=busy_timeout_s, pool_size=readers, query_only=True)
+    return SqliteBackend(writer, Readers(engine), readers)
+
+
+class SqliteBackend:
+    """One writer thread and a few reader threads."""
+
+    dialect = "sqlite"
+
+    def __init__(self, writer: Writer, readers: Readers, reader_threads: int) -> None:
+        self._writer = writer
+        self._readers = readers
+        self._executor = ThreadPoolExecutor(reader_threads, thread_name_prefix="db-read")
+
+    async def read(self, scope: Scope, work: Callable[[Tx], T]) -> T:
+        """Run `work` in one snapshot, on a thread of its own."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._readers.run, scope, work)
+
+    async def write(self, scope: Scope, work: Callable[[Tx], T]) -> T:
+        """Run `work` on the writer thread and return after its commit."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._writer.submit(scope, work, future)
+        return await future
+
+    async def close(self) -> None:
+        """Finish the writes under way, then close."""
+        await asyncio.get_running_loop().run_in_executor(self._executor, self._writer.close)
+        self._executor.shutdown(wait=True)
+        self._readers.close()
 
 
 def make_engine(
@@ -108,19 +125,39 @@ def make_engine(
     return engine
 
 
+class _Savepoints:
+    """Straight to the driver: SQLAlchemy's own savepoints cost as much as two statements."""
+
+    def __init__(self, connection: Connection) -> None:
+        driver = connection.connection.dbapi_connection
+        assert driver is not None
+        self._execute = driver.execute
+
+    def set(self) -> None:
+        self._execute("SAVEPOINT unit")
+
+    def back(self) -> None:
+        self._execute("ROLLBACK TO unit")
+
+    def drop(self) -> None:
+        self._execute("RELEASE unit")
+
+
 class Writer:
     """The thread that owns the only writing connection."""
 
     def __init__(self, engine: Engine, lock: FileLock) -> None:
         self._engine = engine
         self._lock = lock
-        self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Unit | None] = queue.SimpleQueue()
+        self._postponed: Unit | None = None
+        self._stopping = False
         self._thread = threading.Thread(target=self._run, name="db-write", daemon=True)
         self._thread.start()
 
     def submit(self, scope: Scope, work: Callable[[Tx], Any], future: asyncio.Future[Any]) -> None:
         """Queue one unit; `future` gets its result after the commit."""
-        self._queue.put(_Unit(scope, work, future, future.get_loop(), []))
+        self._queue.put(Unit(scope, work, future, time.monotonic()))
 
     def close(self) -> None:
         """Finish what is queued, checkpoint and close."""
@@ -130,88 +167,100 @@ class Writer:
         self._lock.release()
 
     def _run(self) -> None:
-        stopping = False
-        while not stopping:
-            first = self._queue.get()
+        while True:
+            first, self._postponed = self._postponed, None
             if first is None:
-                return
-            group = [first]
-            stopping = self._commit_group(group)
-            self._resolve(group)
+                if self._stopping:
+                    return
+                first = self._queue.get()
+                if first is None:
+                    return
+            self._commit_group(first)
 
-    def _commit_group(self, group: list[_Unit]) -> bool:
-        """Run units until none waits, then commit. Returns True when the stop mark was met."""
-        stopping = False
-        deadline = time.monotonic() + _GROUP_SECONDS
+    def _commit_group(self, first: Unit) -> None:
+        """Run units until none waits, then commit. When what they share cannot be written, each commits alone."""
+        units: list[Unit] = []
+        group: Group | None = None
         try:
             with self._engine.connect() as connection, connection.begin():
-                self._run_unit(connection, group[0])
-                while len(group) < _GROUP_UNITS and time.monotonic() < deadline:
-                    try:
-                        unit = self._queue.get_nowait()
-                    except queue.Empty:
-                        break
-                    if unit is None:
-                        stopping = True
-                        break
-                    group.append(unit)
-                    self._run_unit(connection, unit)
-                connection.execution_options(**{guard.SCOPE_OPTION: None})
+                group = Group(connection, _Savepoints(connection), lambda error: False)
+                self._fill(group, first, units)
+                try:
+                    group.flush()
+                except Exception as error:
+                    raise _FlushFailed from error
                 failpoints.reach("db.before_commit")
+        except _FlushFailed as failed:
+            if len(units) == 1:
+                units[0].error = failed.__cause__
+                self._resolve(units)
+            for unit in units if len(units) > 1 else ():
+                self._commit_alone(unit)
+            return
         except BaseException as error:  # noqa: BLE001 - handed to whoever waits
             # a lock or a full disk meets everyone who waits: fail them now rather than one time-out after the other
-            stopping = self._take_waiting(group) or stopping
-            for unit in group:
+            if not units:
+                units.append(first)
+            self._take_waiting(units)
+            for unit in units:
                 unit.error = unit.error or error
-        return stopping
+            group = None
+        else:
+            failpoints.reach("db.after_commit")
+        self._resolve(units, group)
 
-    def _take_waiting(self, group: list[_Unit]) -> bool:
-        while True:
+    def _fill(self, group: Group, first: Unit, units: list[Unit]) -> None:
+        deadline = time.monotonic() + _GROUP_SECONDS
+        unit: Unit | None = first
+        while unit is not None:
+            units.append(unit)
             try:
-                unit = self._queue.get_nowait()
-            except queue.Empty:
-                return False
-            if unit is None:
-                return True
-            group.append(unit)
+                group.run(unit)
+            except Postponed:
+                self._postponed = units.pop()
+                return
+            if len(units) >= _GROUP_UNITS or time.monotonic() >= deadline:
+                return
+            unit = self._next()
 
-    def _run_unit(self, connection: Connection, unit: _Unit) -> None:
-        # straight to the driver: SQLAlchemy's own savepoints cost as much as two statements
-        driver = connection.connection.dbapi_connection
-        assert driver is not None
-        driver.execute("SAVEPOINT unit")
-        connection.execution_options(**{guard.SCOPE_OPTION: unit.scope})
-        tx = Tx(connection, unit.scope)
+    def _next(self) -> Unit | None:
         try:
-            unit.result = unit.work(tx)
-            unit.callbacks = tx.finish()
+            unit = self._queue.get_nowait()
+        except queue.Empty:
+            return None
+        self._stopping = self._stopping or unit is None
+        return unit
+
+    def _commit_alone(self, unit: Unit) -> None:
+        group: Group | None = None
+        try:
+            with self._engine.connect() as connection, connection.begin():
+                group = Group(connection, None, lambda error: True)
+                group.run(unit)
+                group.flush()
+                failpoints.reach("db.before_commit")
         except BaseException as error:  # noqa: BLE001 - handed to whoever waits
             unit.error = error
-            driver.execute("ROLLBACK TO unit")
-        finally:
-            connection.execution_options(**{guard.SCOPE_OPTION: None})
-        driver.execute("RELEASE unit")
+        else:
+            failpoints.reach("db.after_commit")
+        self._resolve([unit], group)
+
+    def _take_waiting(self, units: list[Unit]) -> None:
+        if self._postponed is not None:
+            units.append(self._postponed)
+            self._postponed = None
+        while (unit := self._next()) is not None:
+            units.append(unit)
 
     @staticmethod
-    def _resolve(group: list[_Unit]) -> None:
-        loop = group[0].loop
-
-        def deliver() -> None:
-            for unit in group:
-                if unit.error is None:
-                    for callback in unit.callbacks:
-                        try:
-                            callback()
-                        except Exception:  # noqa: BLE001 - the unit is durable and the next one must hear of its own result
-                            _log.exception("a callback after a commit failed")
-                if not unit.future.done():
-                    if unit.error is not None:
-                        unit.future.set_exception(translate(unit.error))
-                    else:
-                        unit.future.set_result(unit.result)
-
+    def _resolve(units: list[Unit], group: Group | None = None) -> None:
+        loop = units[0].future.get_loop()
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(deliver)
+            loop.call_soon_threadsafe(group.deliver if group is not None else deliver, units)
+
+
+class _FlushFailed(Exception):
+    """What the units of a group share could not be written; the cause is its `__cause__`."""
 
 
 class Readers:
@@ -219,9 +268,8 @@ class Readers:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.dialect = engine.dialect.name
 
-    def run(self, scope: Scope, work: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    def run(self, scope: Scope, work: Callable[[Tx], T]) -> T:
         """Run `work` on the calling thread. Raises what `work` raises, or BlazzError `database_unavailable`."""
         try:
             with (
@@ -230,7 +278,7 @@ class Readers:
             ):
                 connection.execution_options(**{guard.SCOPE_OPTION: scope})
                 try:
-                    return work(Tx(connection, scope), *args, **kwargs)
+                    return work(Tx(connection, scope))
                 finally:
                     connection.execution_options(**{guard.SCOPE_OPTION: None})
                     transaction.rollback()

@@ -88,6 +88,7 @@ def recall(tx: Tx, request: IdempotentRequest) -> StoredAnswer | None:
 
     Raises BlazzError `idempotency_key_reused` (422) when the key came with another content.
     """
+    tx.apart(("idempotency", tx.workspace_id, request.route, request.key))  # the answer is stored at the end only
     parameters = {"workspace": tx.workspace_id, "on_route": request.route, "with_key": request.key}
     row = tx.execute(_FIND, parameters).mappings().first()
     if row is None:
