@@ -30,6 +30,11 @@ class Settings(BaseSettings):
         repr=False,  # it holds a password
         description="The database server (postgresql://, mysql:// or mariadb://); SQLite in data_dir when absent.",
     )
+    database_writers: int = Field(4, ge=1, le=32, description="Connections for writes of workspaces, per process.")
+    database_readers: int = Field(4, ge=1, le=64, description="Connections for reads from the server, per process.")
+    allow_unsafe_durability: bool = Field(
+        False, description="Start although the database server may lose acknowledged commits in a power cut."
+    )
     host: str = Field("127.0.0.1", description="Address of the HTTP server.")
     port: int = Field(7080, ge=0, le=65535, description="Port of the HTTP server; 0 takes a free one.")
     public_url: str | None = Field(None, description="The address under which people reach this server.")
