@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import functools
 import importlib.util
 import os
 import pwd
@@ -18,7 +19,7 @@ import signal
 import stat
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,13 +88,18 @@ class PrivatePostgres:
     """A running server. `url` is for `Database.connect`; every user of the computer but ours is refused."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, directory: Path, sockets: _Sockets, lock: FileLock, user: str
+        self,
+        process: asyncio.subprocess.Process,
+        directory: Path,
+        sockets: _Sockets,
+        lock: FileLock,
+        again: Callable[[int], Awaitable[asyncio.subprocess.Process]],
     ) -> None:
         self._process = process
         self._directory = directory
         self._sockets = sockets
         self._lock = lock
-        self._user = user
+        self._again = again
         self.url = self.database_url(_DATABASE)
 
     @classmethod
@@ -125,24 +131,9 @@ class PrivatePostgres:
             if not (directory / "data").exists():
                 await _create(binaries, directory, user)
             sockets = _Sockets.make(directory, user)
-            _prepare(directory, user)
-            with (
-                _opened(user, directory / "data", sockets.path) as ((data, socket_directory), descriptors),
-                (directory / "start.log").open("wb") as told,
-            ):
-                options = _SETTINGS | {"unix_socket_directories": socket_directory} | settings
-                process = await asyncio.create_subprocess_exec(
-                    *("/bin/sh", "-c", _WATCH, "postgres", str(binaries / "postgres"), "-D", data),
-                    *(part for name, value in options.items() for part in ("-c", f"{name}={value}")),
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.DEVNULL,
-                    stderr=told,
-                    env=_environment(),
-                    start_new_session=True,  # Ctrl-C is for us; we end it ourselves
-                    pass_fds=(held, *descriptors),
-                    **_as_user(user),
-                )
-        server = cls(process, directory, sockets, lock, user.name)
+            process = await _spawn(binaries, directory, user, sockets, settings, held)
+        again = functools.partial(_spawn, binaries, directory, user, sockets, settings)
+        server = cls(process, directory, sockets, lock, again)
         try:
             await server._answers()
             await server._ensure_database()
@@ -168,6 +159,17 @@ class PrivatePostgres:
     async def wait(self) -> int:
         """Return the exit code once the server has ended, by itself or by `stop`."""
         return await self._process.wait()
+
+    async def restart(self) -> None:
+        """Start a server that has ended by itself again, under the same URL.
+
+        Raises BlazzError as `start` does; another try may follow.
+        """
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        async with _server_lock(self._directory) as held:
+            self._process = await self._again(held)
+        await self._answers()
 
     async def stop(self) -> None:
         """End the server: connections are closed, everything is on disk. Idempotent."""
@@ -301,6 +303,28 @@ def _locked(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+async def _spawn(
+    binaries: Path, directory: Path, user: _User, sockets: _Sockets, settings: dict[str, str], held: int
+) -> asyncio.subprocess.Process:
+    _prepare(directory, user)
+    with (
+        _opened(user, directory / "data", sockets.path) as ((data, socket_directory), descriptors),
+        (directory / "start.log").open("wb") as told,
+    ):
+        options = _SETTINGS | {"unix_socket_directories": socket_directory} | settings
+        return await asyncio.create_subprocess_exec(
+            *("/bin/sh", "-c", _WATCH, "postgres", str(binaries / "postgres"), "-D", data),
+            *(part for name, value in options.items() for part in ("-c", f"{name}={value}")),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=told,
+            env=_environment(),
+            start_new_session=True,  # Ctrl-C is for us; we end it ourselves
+            pass_fds=(held, *descriptors),
+            **_as_user(user),
+        )
 
 
 async def _create(binaries: Path, directory: Path, user: _User) -> None:

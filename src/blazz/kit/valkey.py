@@ -38,17 +38,7 @@ class PrivateValkey:
         """Start a server in a fresh directory below `parent`. A server that cannot start is logged, not raised."""
         directory = await asyncio.to_thread(_fresh_directory, parent)
         try:
-            process = await asyncio.create_subprocess_exec(
-                "/bin/sh",
-                "-c",
-                _WATCH,
-                "valkey",
-                *_command(directory),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is for us; we end it ourselves
-            )
+            process = await _spawn(directory)
         except (OSError, ImportError, ValkeyServerError) as error:
             _log.warning("valkey cannot start; polling instead", error=str(error))
             shutil.rmtree(directory, ignore_errors=True)
@@ -59,6 +49,25 @@ class PrivateValkey:
         _log.warning("valkey did not answer; polling instead")
         await valkey.stop()
         return cls(None, None)
+
+    async def wait(self) -> None:
+        """Return once the server has ended, by itself or by `stop`."""
+        if self._process is not None:
+            await self._process.wait()
+
+    async def restart(self) -> bool:
+        """Start a server that has ended again under the same URL; False when it does not answer."""
+        if self._directory is None:
+            return False
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+        (self._directory / "valkey.sock").unlink(missing_ok=True)
+        try:
+            self._process = await _spawn(self._directory)
+        except OSError as error:
+            _log.warning("valkey cannot start", error=str(error))
+            return False
+        return await self._answers()
 
     async def stop(self) -> None:
         """End the server and remove its directory. Idempotent."""
@@ -91,6 +100,20 @@ class PrivateValkey:
                 with contextlib.suppress(RedisError, OSError):
                     await client.aclose()
         return False
+
+
+async def _spawn(directory: Path) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        "/bin/sh",
+        "-c",
+        _WATCH,
+        "valkey",
+        *_command(directory),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for us; we end it ourselves
+    )
 
 
 def _command(directory: Path) -> list[str]:
