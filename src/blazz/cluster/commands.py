@@ -7,6 +7,8 @@ import uuid
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from blazz.kit.errors import BlazzError
+
 ChatState = Literal["composing", "recording", "paused"]
 
 
@@ -37,9 +39,23 @@ class OnWhatsApp:
     lid: str | None
 
 
+def not_owner(account_id: uuid.UUID, epoch: int | None, generation: int) -> BlazzError:
+    """409: the instance that was asked, in this generation, does not own the session; `epoch` is the present one."""
+    return BlazzError(
+        "not_owner",
+        f"This instance does not own session {account_id}.",
+        409,
+        members={"epoch": epoch, "generation": generation},
+    )
+
+
 class SessionCommands(Protocol):
     """Commands to a session's owner. Every call raises BlazzError: `session_not_running` (409), `engine_unavailable`
-    (503) or a code of its own; none takes longer than 30 s."""
+    (503) or a code of its own; none takes longer than 30 s.
+
+    Where the owner is another process: `owner_unreachable` (503) too. That process itself answers `not_owner` (409) for
+    a session that it does not own, which never reaches the caller of this contract.
+    """
 
     async def connect(self, account_id: uuid.UUID, *, use_qr: bool = True) -> None:
         """Start the session (the assignment says `running`); a fresh QR cycle when it is not linked."""
