@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest_plugins = ["tests.required_tests", "tests.support.fixtures", "pytester"]
+pytest_plugins = ["tests.required_tests", "tests.support.databases", "tests.support.fixtures", "pytester"]
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The real application on a real SQLite file in a temporary directory, and people who use it through HTTP."""
+"""The real application on a real database, and people who use it through HTTP."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from blazz import migrations
 from blazz.gateway.app import NetworkInfo, create_app
 from blazz.identity import cache
 from blazz.identity import service as identity
@@ -21,10 +20,10 @@ from blazz.kit.db import Database
 from blazz.kit.errors import conflict
 from blazz.kit.settings import Settings
 from blazz.media.store import MediaStore
+from tests.support.databases import migrated, open_at
 
 PASSWORD = "correct horse battery"
 BASE = "http://blazz.test"
-_template: dict[str, bytes] = {}
 
 
 class NoInstance:
@@ -126,22 +125,11 @@ class Person:
         return await self.running.browser(Authorization=f"Bearer {await self.key(*scopes)}")
 
 
-def migrated(path: Path) -> Path:
-    """Write an empty database of this version to `path` (migrated once per test run, then copied)."""
-    if "empty" not in _template:
-        migrations.upgrade(path)
-        _template["empty"] = path.read_bytes()
-    else:
-        path.write_bytes(_template["empty"])
-        path.chmod(0o600)
-    return path
-
-
 @contextlib.asynccontextmanager
-async def run_app(directory: Path, **settings: Any) -> AsyncIterator[Running]:
-    """Start the application in `directory`."""
+async def run_app(directory: Path, database_url: str | None = None, **settings: Any) -> AsyncIterator[Running]:
+    """Start the application in `directory`, on a fresh SQLite file there unless another database is named."""
     made = Settings.model_construct(data_dir=directory, **settings)
-    database = Database.open(migrated(made.database_path))
+    database = await open_at(database_url or f"sqlite:///{migrated(made.database_path)}")
     cache.forget()
     app = create_app(
         database=database,

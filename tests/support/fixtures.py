@@ -21,9 +21,9 @@ structlog.configure(
 
 
 @pytest.fixture
-async def running(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Running]:
+async def running(tmp_path: Path, database_url: str, anyio_backend: str) -> AsyncIterator[Running]:
     """The application on a fresh database."""
-    async with run_app(tmp_path) as started:
+    async with run_app(tmp_path, database_url) as started:
         yield started
 
 

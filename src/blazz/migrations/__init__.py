@@ -1,75 +1,107 @@
-"""Schema migrations: bring a database forward, or tell how it differs from what this version expects."""
+"""Schema migrations: bring a database forward, or tell how it differs from what this version expects.
+
+A database is named by the path of a SQLite file or by the URL of a server. The functions here block; on an event loop
+they are called through `asyncio.to_thread`.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import structlog
 from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from filelock import FileLock, Timeout
 from sqlalchemy.engine import Connection
 
 from blazz.kit.db import metadata
-from blazz.kit.db.sqlite import make_engine
 from blazz.kit.errors import BlazzError
-from blazz.kit.files import private_file
 from blazz.migrations import tables as _tables  # noqa: F401 - fills the metadata
+from blazz.migrations import targets
+from blazz.migrations.compare import differences
+from blazz.migrations.environment import config
+from blazz.migrations.revisions import Plan, plan, runs_on, wanted
+from blazz.migrations.targets import Target
 
-_HERE = Path(__file__).parent
+_log = structlog.get_logger(__name__)
+
+__all__ = ["Plan", "Target", "check", "config", "pending", "require_current", "upgrade"]
 
 
-def upgrade(path: Path) -> None:
-    """Create the SQLite file `path` (0600) or bring its schema to this version, in one transaction.
+def upgrade(target: Target) -> None:
+    """Create the database or bring its schema to this version; two at once wait for each other.
 
-    Raises BlazzError `database_in_use` while a process runs on it, `database_newer` for the schema of a later version.
+    In one transaction on SQLite and PostgreSQL; MariaDB and MySQL commit every step, and a run that was cut off is
+    taken up where it ended. The schema of a later version that this one runs on is left as it is. Raises BlazzError
+    `database_in_use` while a process runs on a SQLite file, `database_newer` for the schema of a later version that
+    this one does not run on, `database_unavailable`, `schema_incomplete` when the result is not what it should be.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    targets.upgrading(target, lambda connection: _upgrade(connection, targets.name(target)))
+
+
+def pending(target: Target) -> Plan:
+    """Return what `upgrade` would do to an existing database. Raises BlazzError as `upgrade` does."""
+    return targets.reading(target, lambda connection: _plan(connection, targets.name(target)))
+
+
+def require_current(target: Target) -> None:
+    """Refuse a database that this version cannot run on, without changing it.
+
+    Raises BlazzError `schema_not_current` when it has to be upgraded first, `database_newer` as `upgrade` does.
+    """
+    if isinstance(target, Path) and not target.exists():
+        raise BlazzError("schema_not_current", f"{target} does not exist. Create it with: blazz db upgrade", 503)
+    found = pending(target)
+    if found.steps:
+        state = f"is at {found.found}, this version needs {found.wanted}" if found.found else "has no tables"
+        raise BlazzError("schema_not_current", f"{targets.name(target)} {state}. Run: blazz db upgrade", 503)
+
+
+def check(target: Target) -> list[str]:
+    """Return how the schema differs from this version's, one line per difference; empty when it fits.
+
+    What a later version has added is no difference as long as this version runs on it.
+    """
+    return targets.reading(target, _check)
+
+
+def _upgrade(connection: Connection, name: str) -> None:
+    found = _plan(connection, name)
+    if found.later:
+        _log.info("the schema is a later version's, which this one runs on", revision=found.found)
+        return
     try:
-        with FileLock(str(path) + ".lock", timeout=0):
-            private_file(path)
-            engine = make_engine(path)
-            try:
-                with engine.begin() as connection:
-                    command.upgrade(config(connection), "head")
-            finally:
-                engine.dispose()
-    except Timeout:
-        raise BlazzError("database_in_use", f"Another Blazz process is using {path}. Stop it first.", 503) from None
+        command.upgrade(config(connection), "head")
     except CommandError as error:
-        raise BlazzError("database_newer", f"{path} was made by another version of Blazz ({error}).", 500) from error
+        raise BlazzError("database_newer", f"{name} was made by another version of Blazz ({error}).", 500) from error
+    if found.steps and not targets.transactional(connection) and (wrong := differences(connection, metadata)):
+        raise BlazzError(
+            "schema_incomplete",
+            f"{name} is not what it should be after the upgrade: {'; '.join(wrong)}. Restore the last backup.",
+            500,
+        )
 
 
-def check(path: Path) -> list[str]:
-    """Return how the schema differs from this version's, one line per difference; empty when it is the same."""
-    engine = make_engine(path, query_only=True)
-    try:
-        with engine.connect() as connection:
-            context = MigrationContext.configure(connection, opts={"compare_type": True})
-            differences = [_describe(item) for item in compare_metadata(context, metadata)]
-            found, wanted = context.get_current_revision(), ScriptDirectory(str(_HERE)).get_current_head()
-    finally:
-        engine.dispose()
-    if found != wanted:
-        differences.insert(0, f"revision {found}, expected {wanted}")
-    return differences
+def _check(connection: Connection) -> list[str]:
+    revision = _revision(connection)
+    later = runs_on(revision) and plan(revision).later
+    lines = differences(connection, metadata, more_is_fine=later)
+    if revision != wanted() and not later:
+        lines.insert(0, f"revision {revision}, expected {wanted()}")
+    return lines
 
 
-def config(connection: Connection | None = None) -> Config:
-    """Return Alembic's configuration for this package."""
-    made = Config()
-    made.set_main_option("script_location", str(_HERE))
-    made.set_main_option("path_separator", "os")
-    made.attributes["connection"] = connection
-    return made
+def _plan(connection: Connection, name: str) -> Plan:
+    revision = _revision(connection)
+    if not runs_on(revision):
+        raise BlazzError(
+            "database_newer",
+            f"{name} was made by a later version of Blazz (schema {revision}; this version knows {wanted()})."
+            " Install that version.",
+            500,
+        )
+    return plan(revision)
 
 
-def _describe(item: object) -> str:
-    while isinstance(item, list) and item:
-        item = item[0]
-    if not isinstance(item, tuple):
-        return str(item)
-    return " ".join(str(getattr(part, "name", None) or part) for part in item if part is not None)
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()

@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 
 from blazz.kit.db.sqlite import make_engine
 from blazz.migrations import config, upgrade
+from blazz.migrations.revisions import runs_from, wanted
 
 
 def main(message: str) -> None:
@@ -21,9 +22,10 @@ def main(message: str) -> None:
         engine = make_engine(path)
         with engine.begin() as connection:
             settings = config(connection)
-            number = len(list(ScriptDirectory.from_config(settings).walk_revisions())) + 1
-            settings.set_main_option("file_template", "%%(rev)s_%%(slug)s")
-            command.revision(settings, message, autogenerate=True, rev_id=f"{number:04d}")
+            number = f"{len(list(ScriptDirectory.from_config(settings).walk_revisions())) + 1:04d}"
+            settings.set_main_option("file_template", f"{number}_%%(slug)s")
+            # most revisions only add; one that takes away gets a higher number after `_from_` by hand
+            command.revision(settings, message, autogenerate=True, rev_id=f"{number}_from_{runs_from(wanted())}")
         engine.dispose()
 
 

@@ -10,6 +10,7 @@ from alembic.autogenerate.api import AutogenContext
 from blazz.kit.db import metadata
 from blazz.kit.db.types import JsonDoc, Key, UtcDateTime
 from blazz.migrations import tables as _tables  # noqa: F401 - fills the metadata
+from blazz.migrations.compare import types_differ
 
 
 def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[False]:
@@ -24,7 +25,7 @@ def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
-    compare_type=True,
+    compare_type=types_differ,
     transactional_ddl=True,
     render_item=render_item,
 )

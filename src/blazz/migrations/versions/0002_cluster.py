@@ -7,7 +7,7 @@ from alembic import op
 
 from blazz.kit.db import types
 
-revision = "0002"
+revision = "0002_from_0001"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
@@ -39,6 +39,7 @@ def upgrade() -> None:
         sa.Column("instance_id", types.Key(64), nullable=True),
         sa.Column("subject_workspace_id", sa.Uuid(), nullable=True),
         sa.Column("target_instance_id", types.Key(64), nullable=True),
+        sa.Column("mode", types.Key(16), nullable=True),
         sa.Column("total", sa.Integer(), nullable=False),
         sa.Column("moved", sa.Integer(), nullable=False),
         sa.Column("waiting", sa.Integer(), nullable=False),
