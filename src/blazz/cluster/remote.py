@@ -13,7 +13,7 @@ from blazz.cluster import wire
 from blazz.cluster.commands import ChatState, OnWhatsApp, PairingCode, QrView
 from blazz.cluster.internal_client import InternalClient, NothingDone
 from blazz.cluster.routing import Owner, OwnerDirectory
-from blazz.kit.errors import BlazzError, conflict, unavailable
+from blazz.kit.errors import BlazzError, conflict, invalid, unavailable
 
 _log = structlog.get_logger(__name__)
 _A = TypeVar("_A", bound=wire.Body)
@@ -79,9 +79,9 @@ class RemoteCommands:
 
     async def on_whatsapp(self, account_id: uuid.UUID, phones: list[str]) -> list[OnWhatsApp]:
         """Ask WhatsApp about up to 100 phone numbers."""
-        found = await self._call(
-            account_id, "on_whatsapp", wire.AskOnWhatsApp(phones=phones[: wire.PER_CALL]), wire.AllRegistered
-        )
+        if not 1 <= len(phones) <= wire.PER_CALL:
+            raise invalid(f"Between 1 and {wire.PER_CALL} phone numbers can be asked about.")
+        found = await self._call(account_id, "on_whatsapp", wire.AskOnWhatsApp(phones=phones), wire.AllRegistered)
         return [entry.view() for entry in found.results]
 
     async def _call(

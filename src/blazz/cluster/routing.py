@@ -167,7 +167,7 @@ class OwnerDirectory:
                 _fail(batch.values(), error)
             except TimeoutError:
                 _fail(batch.values(), unavailable("database_unavailable", "The database does not answer."))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - a defect must reach those who wait, and not end the look-ups
                 _log.exception("owners not looked up")
                 _fail(batch.values(), error)
             else:

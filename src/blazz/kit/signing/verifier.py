@@ -32,7 +32,7 @@ class Verifier:
         self.receiver = receiver
         self.last_skew_s: float | None = None
         """How far ahead of ours the clock of the last caller was whose call was refused for that."""
-        self._nonces = nonces or NonceMemory()
+        self._nonces = NonceMemory() if nonces is None else nonces
 
     def check(self, call: Call, headers: Mapping[str, str]) -> SignedCall:
         """Return the signature of a call that may be carried out. `headers` are looked up in any case."""
