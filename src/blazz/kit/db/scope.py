@@ -37,9 +37,14 @@ class Workspaces:
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """Everything: sign-in before a workspace is known, start-up, housekeeping. The reason is required and reviewed."""
+    """Everything: sign-in before a workspace is known, start-up, housekeeping. The reason is required and reviewed.
+
+    `urgent` is for the renewals of leases: on a database server they have a connection of their own, so that nothing
+    else of this process can make them wait.
+    """
 
     reason: str
+    urgent: bool = False
 
     def allows(self, workspace_id: object) -> bool:
         return True
