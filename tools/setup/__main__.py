@@ -69,6 +69,8 @@ def _set_up(*, development: bool) -> int:
         return _fail(f"Everything else is built, but parts of the repository are missing:\n{parts}")
     if development and system.find_browser() is None:
         _say(system.browser_hint())
+    if development and not system.has_mariadb():
+        _say(system.mariadb_hint())
     seconds = time.monotonic() - started
     _say(f"Set-up done in {seconds:.1f} s." if outcome.ran else f"Set-up is up to date ({seconds:.1f} s).")
     return 0

@@ -44,6 +44,12 @@ class Plan:
         steps = [*self._python_steps(), *self._go_steps(), *self._generation_steps(), *self._web_steps()]
         if self.development and system.find_browser() is None and system.may_install():
             steps.append(Step("browser", "Chromium for the browser tests", lambda: system.provide_browser(self.log)))
+        if self.development and not system.has_mariadb() and system.may_install():
+            # one after the other: apt waits for no other apt while it reads its lists
+            after = tuple(step.name for step in steps if step.name == "browser")
+            steps.append(
+                Step("mariadb", "MariaDB for the database tests", lambda: system.provide_mariadb(self.log), after=after)
+            )
         return steps
 
     def _python_steps(self) -> list[Step]:

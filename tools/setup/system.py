@@ -64,3 +64,23 @@ def provide_browser(log: CommandLog) -> None:
         apt_install(log, ["chromium", "fonts-liberation"])
     if find_browser() is None:
         raise SetupError("Chromium was installed, but no browser program was found.")
+
+
+def has_mariadb() -> bool:
+    """Whether this computer has a MariaDB server that the database tests can run."""
+    places = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+    return all(shutil.which(name, path=places) for name in ("mariadbd", "mariadb-install-db", "mariadb"))
+
+
+def mariadb_hint() -> str:
+    """The sentence and command for a machine on which set-up may not install MariaDB itself."""
+    command = "brew install mariadb" if sys.platform == "darwin" else "sudo apt install mariadb-server-core"
+    return f"No MariaDB found: tests on it are skipped here. To run them: {command}"
+
+
+def provide_mariadb(log: CommandLog) -> None:
+    """Installs MariaDB's programs, without a service. Raises SetupError when they are not there afterwards."""
+    if not has_mariadb():
+        apt_install(log, ["mariadb-server-core", "mariadb-client-core"])
+    if not has_mariadb():
+        raise SetupError("MariaDB was installed, but its programs were not found.")
