@@ -26,7 +26,7 @@ class Sessions:
     async def start(cls, running: Running, capacity: int = 10) -> Sessions:
         """Register an instance and answer the application's commands."""
         await running.database.write(
-            Platform("test"), lambda tx: cluster.register(tx, "instance-0", capacity=capacity, version="test")
+            Platform("test"), lambda tx: cluster.register(tx, cluster.Member("instance-0", capacity, "test"))
         )
         sessions = cls()
         running.app.state.commands = sessions

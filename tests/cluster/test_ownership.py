@@ -16,6 +16,7 @@ from blazz.cluster.tables import assignments, instances
 from blazz.kit.db import Database, Platform, Tx, Workspace, Workspaces, metadata
 from blazz.kit.db.sqlite import make_engine
 from blazz.kit.errors import BlazzError
+from blazz.kit.settings import Settings
 from blazz.kit.time import utc_now
 from blazz.migrations import tables as _tables  # noqa: F401 - fills the metadata
 from blazz.workspaces.tables import workspaces
@@ -43,15 +44,23 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 
 async def register(database: Database, name: str = "instance-0", capacity: int = 5) -> cluster.Registration:
-    return await database.write(START, lambda tx: cluster.register(tx, name, capacity=capacity, version="1"))
+    return await database.write(START, lambda tx: cluster.register(tx, cluster.Member(name, capacity, "1")))
 
 
 async def assign(database: Database, workspace_id: uuid.UUID = HERE) -> uuid.UUID:
     """Create an account and want it running."""
     row = await database.write(Workspace(workspace_id), accounts.create, "Number")
-    placed = await cluster.choose_instance(database)
+    placed = await choose(database, workspace_id)
     await database.write(Workspace(workspace_id), cluster.want_running, workspace_id, row["id"], placed)
     return uuid.UUID(str(row["id"]))
+
+
+async def choose(
+    database: Database, workspace_id: uuid.UUID = HERE, account_id: uuid.UUID | None = None
+) -> cluster.Placement:
+    """Ask for a place without the rule of N-1, which these few instances could never keep."""
+    settings = Settings(placement_strategy="least_loaded", n_minus_one="off")
+    return await cluster.choose_instance(database, settings, workspace_id, account_id)
 
 
 async def epoch(database: Database, account_id: uuid.UUID) -> int:
@@ -104,16 +113,16 @@ async def test_the_fence_names_exactly_the_sessions_that_have_another_owner(data
 
 async def test_a_full_cluster_refuses_and_names_the_way_out(database: Database) -> None:
     with pytest.raises(BlazzError) as nobody:
-        await cluster.choose_instance(database)
+        await choose(database)
     assert nobody.value.code == "no_instance"
     await register(database, capacity=2)
     first = await assign(database)
     await assign(database)
     with pytest.raises(BlazzError) as full:
-        await cluster.choose_instance(database)
+        await choose(database)
     assert (full.value.code, full.value.status) == ("no_capacity", 409)
     assert "BLAZZ_INSTANCE_CAPACITY" in full.value.detail
-    assert (await cluster.choose_instance(database, first)).instance_id == "instance-0", "it has its place already"
+    assert (await choose(database, HERE, first)).instance_id == "instance-0", "it has its place already"
     await database.write(Workspace(HERE), cluster.want_stopped, HERE, first)
     await assign(database)
 
@@ -121,9 +130,9 @@ async def test_a_full_cluster_refuses_and_names_the_way_out(database: Database) 
 async def test_a_session_goes_to_the_least_loaded_instance_and_stays_there(database: Database) -> None:
     await register(database, "a", capacity=4)
     await register(database, "b", capacity=2)
-    chosen = [(await cluster.choose_instance(database)).instance_id]
+    chosen = [(await choose(database)).instance_id]
     account_id = await assign(database)
-    chosen.append((await cluster.choose_instance(database)).instance_id)
+    chosen.append((await choose(database)).instance_id)
     assert chosen == ["a", "b"]
     await database.write(Workspace(HERE), cluster.want_running, HERE, account_id, cluster.Placement("b", 1))
     found = await database.read(START, cluster.assignment, account_id)

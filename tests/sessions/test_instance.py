@@ -28,7 +28,7 @@ async def test_an_instance_whose_name_is_taken_falls_silent(tmp_path: Path) -> N
         engine = blazz.engine_pid
 
         def usurp(tx: Tx) -> None:
-            cluster.register(tx, blazz.settings.instance_id, capacity=1, version="2")
+            cluster.register(tx, cluster.Member(blazz.settings.instance_id, 1, "2"))
 
         await blazz.database.write(Platform("test"), usurp)
         await eventually(lambda: not alive(engine), within_s=8, what="the engine host is ended")

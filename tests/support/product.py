@@ -122,7 +122,7 @@ class Blazz:
 
     async def connect(self, account_id: uuid.UUID, *, use_qr: bool = True) -> None:
         """Do what POST /accounts/{id}/connect does."""
-        placement = await cluster.choose_instance(self.database, account_id)
+        placement = await cluster.choose_instance(self.database, self.settings, self.workspace_id, account_id)
 
         def want(tx: Tx) -> None:
             accounts.want_connected(tx, account_id, placement, max_qr_starts=None)

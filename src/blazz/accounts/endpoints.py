@@ -93,7 +93,12 @@ async def connect_account(
 ) -> Account:
     """A number that is not linked begins to show QR codes, six in all."""
     row = await linking.connect(
-        database, commands, caller.scope, account_id, max_qr_starts=_max_qr_starts(settings, network)
+        database,
+        commands,
+        caller.scope,
+        account_id,
+        settings=settings,
+        max_qr_starts=_max_qr_starts(settings, network),
     )
     return account_view(row, utc_now())
 
@@ -139,7 +144,13 @@ async def create_pairing_code(
     response: Response,
 ) -> PairingCodeAnswer:
     code = await linking.pairing_code(
-        database, commands, caller.scope, account_id, body.phone, max_qr_starts=_max_qr_starts(settings, network)
+        database,
+        commands,
+        caller.scope,
+        account_id,
+        body.phone,
+        settings=settings,
+        max_qr_starts=_max_qr_starts(settings, network),
     )
     response.headers.update(_NO_STORE)
     return PairingCodeAnswer(code=code.code, expires_at=code.expires_at)

@@ -12,9 +12,11 @@ from blazz.cluster.commands import PairingCode, QrView, SessionCommands
 from blazz.kit.db import Database, Workspace
 from blazz.kit.errors import BlazzError, conflict
 from blazz.kit.phones import parse_phone
+from blazz.kit.settings import Settings
 from blazz.workspaces import service as workspaces
 
 _NOT_RUNNING = "session_not_running"
+_PLACES = 3  # tries to get a place that somebody else may take at the same moment
 
 
 async def connect(
@@ -23,14 +25,15 @@ async def connect(
     scope: Workspace,
     account_id: uuid.UUID,
     *,
+    settings: Settings,
     max_qr_starts: int | None,
 ) -> RowMapping:
     """Start the session where there is room; returns the account.
 
-    Raises BlazzError `not_found`, `too_many_qr_starts` (429), `no_capacity` (409), `no_instance` (503) or what the
-    command raises; the wish is stored before the command, so an instance that comes back fulfils it.
+    Raises BlazzError `not_found`, `too_many_qr_starts` (429), `no_capacity`, `n_minus_one` (409), `no_instance` (503)
+    or what the command raises; the wish is stored before the command, so an instance that comes back fulfils it.
     """
-    await _wish(database, scope, account_id, max_qr_starts)
+    await _wish(database, scope, account_id, settings, max_qr_starts)
     await commands.connect(account_id)
     return await database.read(scope, service.get, account_id)
 
@@ -82,6 +85,7 @@ async def pairing_code(
     account_id: uuid.UUID,
     phone: str,
     *,
+    settings: Settings,
     max_qr_starts: int | None,
 ) -> PairingCode:
     """Return a code for `phone` (as typed). Raises like `connect`, `already_linked` (409) and `invalid_phone` (422)."""
@@ -89,7 +93,7 @@ async def pairing_code(
     if row["jid"] is not None:
         raise conflict("already_linked", "This number is linked already. Log it out first.")
     normal = parse_phone(phone, await database.read(scope, workspaces.default_country, scope.id))
-    await _wish(database, scope, account_id, max_qr_starts)
+    await _wish(database, scope, account_id, settings, max_qr_starts)
     return await commands.pairing_code(account_id, normal)
 
 
@@ -102,7 +106,15 @@ async def shown_qr(database: Database, commands: SessionCommands, scope: Workspa
     return shown
 
 
-async def _wish(database: Database, scope: Workspace, account_id: uuid.UUID, max_qr_starts: int | None) -> None:
+async def _wish(
+    database: Database, scope: Workspace, account_id: uuid.UUID, settings: Settings, max_qr_starts: int | None
+) -> None:
     await database.read(scope, service.get, account_id)  # an unknown account is told before a lack of room
-    placement = await cluster.choose_instance(database, account_id)
-    await database.write(scope, service.want_connected, account_id, placement, max_qr_starts=max_qr_starts)
+    for attempt in range(_PLACES):
+        placement = await cluster.choose_instance(database, settings, scope.id, account_id)
+        try:
+            await database.write(scope, service.want_connected, account_id, placement, max_qr_starts=max_qr_starts)
+            return
+        except cluster.PlaceTaken:
+            if attempt == _PLACES - 1:
+                raise

@@ -57,6 +57,15 @@ def change(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, values: Mappi
     )
 
 
+def count_restore(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID) -> None:
+    """Add one to the number of times that an account's session was restored."""
+    tx.execute(
+        update(accounts)
+        .where(accounts.c.workspace_id == workspace_id, accounts.c.id == account_id)
+        .values(session_restore_count=accounts.c.session_restore_count + 1)
+    )
+
+
 def count(tx: Tx, workspace_id: uuid.UUID) -> int:
     """Count the accounts that are not deleted."""
     return int(

@@ -22,12 +22,17 @@ from blazz.kit.time import utc_now
 
 @dataclass(frozen=True, slots=True)
 class SessionSpec:
-    """A session as its owner needs it to start. `linked`: a pairing is expected in the store."""
+    """A session as its owner needs it to start. `linked`: a pairing is expected in the store.
+
+    `previous_closed`: the store of the epoch before is in nobody's hands. `move_to`: it is to be handed over.
+    """
 
     workspace_id: uuid.UUID
     account_id: uuid.UUID
     epoch: int
     linked: bool
+    previous_closed: bool = True
+    move_to: str | None = None
 
 
 QR_WINDOW = dt.timedelta(hours=1)
@@ -247,9 +252,12 @@ def renew_claims(
     repository.renew_claims(tx, workspace_ids, account_ids, until)
 
 
-def sessions_to_run(tx: Tx, instance_id: str) -> list[SessionSpec]:
-    """Return the sessions that an instance owns and that are wanted running (platform scope)."""
-    return _specs(tx, cluster.running_assignments(tx, instance_id))
+def sessions_to_run(tx: Tx, instance_id: str, generation: int | None = None) -> list[SessionSpec]:
+    """Return the sessions that an instance owns and that are wanted running (platform scope).
+
+    With `generation`, none when another start has taken the instance's place.
+    """
+    return _specs(tx, cluster.running_on(tx, instance_id, generation))
 
 
 def session_to_run(tx: Tx, account_id: uuid.UUID) -> SessionSpec | None:
@@ -264,10 +272,22 @@ def _specs(tx: Tx, assignments: Sequence[cluster.Assignment]) -> list[SessionSpe
     by_id = {item.account_id: item for item in assignments}
     rows = repository.find_many(tx, list({item.workspace_id for item in assignments}), list(by_id))
     return [
-        SessionSpec(row["workspace_id"], row["id"], by_id[row["id"]].epoch, row["jid"] is not None)
+        SessionSpec(
+            row["workspace_id"],
+            row["id"],
+            by_id[row["id"]].epoch,
+            row["jid"] is not None,
+            by_id[row["id"]].previous_closed,
+            by_id[row["id"]].move_to,
+        )
         for row in rows
         if row["deleted_at"] is None
     ]
+
+
+def note_restored(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID) -> None:
+    """Count that a session was taken up again after a restart or a move."""
+    repository.count_restore(tx, workspace_id, account_id)
 
 
 def for_sending(tx: Tx, account_id: uuid.UUID | None) -> RowMapping:

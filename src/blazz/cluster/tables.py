@@ -97,6 +97,7 @@ cluster_operations = Table(
     Column("instance_id", Key(64), nullable=True),  # drained or failed instance
     Column("subject_workspace_id", Uuid(), nullable=True),  # migrated workspace
     Column("target_instance_id", Key(64), nullable=True),
+    Column("mode", Key(16), nullable=True),  # of a rebalance
     Column("total", Integer(), nullable=False),
     Column("moved", Integer(), nullable=False),
     Column("waiting", Integer(), nullable=False),  # fit nowhere so far

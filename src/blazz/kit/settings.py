@@ -87,6 +87,7 @@ class Settings(BaseSettings):
         description="Media files, on storage that all roles share; beneath the data directory when absent.",
         validation_alias="BLAZZ_MEDIA_DIR",
     )
+    move_concurrency: int = Field(8, ge=1, le=100, description="Sessions that planned moves take away at once.")
     drain_timeout_s: float = Field(60.0, ge=0, description="SIGTERM moves an instance's sessions away for this long.")
     worker_host: str = Field("127.0.0.1", description="Address of a worker's health and metrics.")
     worker_port: int | None = Field(

@@ -40,7 +40,6 @@ class InProcessCommands:
     def __init__(self, database: Database, supervisor: Supervisor) -> None:
         self._database = database
         self._supervisor = supervisor
-        self._locks: dict[uuid.UUID, asyncio.Lock] = {}
 
     async def connect(self, account_id: uuid.UUID, *, use_qr: bool = True) -> None:
         """Start the session (the assignment says `running`); a fresh QR cycle when it is not linked."""
@@ -82,7 +81,7 @@ class InProcessCommands:
     async def typing(self, account_id: uuid.UUID, address: str, state: ChatState) -> None:
         """Show the customer that somebody types. Best effort."""
         session = self._supervisor.registry.get(account_id)
-        client = self._supervisor.keeper.client
+        client = self._supervisor.speaking_client
         if session is None or client is None or not session.connected:
             return
         try:
@@ -112,15 +111,11 @@ class InProcessCommands:
 
     async def _locked(self, account_id: uuid.UUID, act: Callable[[], Awaitable[_T]]) -> _T:
         """One command of a session at a time, within the promised time."""
-        lock = self._locks.setdefault(account_id, asyncio.Lock())
         try:
-            async with asyncio.timeout(_LIMIT_S), lock:
+            async with asyncio.timeout(_LIMIT_S), self._supervisor.lock(account_id):
                 return await _translated(act())
         except TimeoutError:
             raise unavailable("engine_unavailable", "The engine host did not finish this in time.") from None
-        finally:
-            if not lock.locked():
-                self._locks.pop(account_id, None)
 
     async def _connect(self, account_id: uuid.UUID, *, use_qr: bool) -> Session:
         supervisor = self._supervisor

@@ -57,6 +57,7 @@ class Outbox:
         self._hinted: set[uuid.UUID] = set()
         self._busy: set[uuid.UUID] = set()
         self._load: dict[uuid.UUID, int] = defaultdict(int)
+        self._idle: dict[uuid.UUID, asyncio.Event] = {}
         self._gate = asyncio.Semaphore(_CHATS)
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -89,6 +90,17 @@ class Outbox:
         """Say that an account may have due messages."""
         self._hinted.add(account_id)
         self._wake.set()
+
+    async def quiet(self, account_id: uuid.UUID, timeout_s: float) -> None:
+        """Wait until nothing of an account is being sent, at most `timeout_s` seconds."""
+        idle = asyncio.Event()
+        self._idle[account_id] = idle
+        try:
+            if self._load.get(account_id):
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(idle.wait(), timeout_s)
+        finally:
+            self._idle.pop(account_id, None)
 
     def _on_topic(self, topic: Topic) -> None:
         if isinstance(topic, str) and topic.startswith(_PREFIX):
@@ -173,6 +185,8 @@ class Outbox:
             self._load[account_id] -= 1
             if not self._load[account_id]:
                 del self._load[account_id]
+                if (idle := self._idle.get(account_id)) is not None:
+                    idle.set()
             if not done.cancelled() and done.exception() is not None:
                 _log.error("sending failed", chat=str(chat_id), exc_info=done.exception())
             # only now: while the chat counts as busy, a claim would pass by what has gathered behind it
@@ -195,7 +209,8 @@ class Outbox:
 
     async def _send(self, item: OutboxItem) -> Outcome:
         session = self._registry.get(item.account_id)
-        provider = self._provider(session) if session is not None and session.connected else None
+        ready = session is not None and session.connected and not session.leaving
+        provider = self._provider(session) if session is not None and ready else None
         if session is None or provider is None:
             return NotSent("not_connected")
         payload = item.payload

@@ -22,6 +22,8 @@ class Session:
     epoch: int
     store: Path
     linked: bool
+    previous_closed: bool = True
+    """Nobody else can have the store of a lower epoch open: it is renamed instead of copied."""
     ref: SessionRef = field(init=False)
     wanted: bool = True
     started: bool = False
@@ -35,6 +37,12 @@ class Session:
     retry: asyncio.TimerHandle | None = None
     """The one retry after `replaced`."""
     replaced_once: bool = False
+    leaving: bool = False
+    """It is about to be closed for another instance: nothing new is sent."""
+    interrupted: bool = False
+    """It was closed for a move that has not happened."""
+    logged_in: bool = False
+    """It has logged in since this instance took it up."""
     changed: asyncio.Event | None = None
     """Set at every report, while somebody waits for one."""
 
@@ -93,9 +101,9 @@ class Registry:
         return self._sessions.get(session_id)
 
     def connected(self, account_ids: Iterable[uuid.UUID]) -> list[Session]:
-        """Return those of `account_ids` whose login stands."""
+        """Return those of `account_ids` whose login stands and who stay."""
         found = (self._sessions.get(str(account_id)) for account_id in account_ids)
-        return [session for session in found if session is not None and session.connected]
+        return [session for session in found if session is not None and session.connected and not session.leaving]
 
     def require(self, account_id: uuid.UUID) -> Session:
         """Return a started session. Raises BlazzError `session_not_running` (409)."""

@@ -82,6 +82,8 @@ class Reports:
             reason=verdict.reason,
             claim_until=claim,
         )
+        if verdict.status == "connected":
+            cluster.note_connected(tx, session.workspace_id, session.account_id, session.epoch)
         if verdict.stop:
             cluster.want_stopped(tx, session.workspace_id, session.account_id)
 
@@ -104,9 +106,10 @@ class Reports:
     def _state(self, session: Session, state: pb.State, tag: int) -> None:
         verdict = judge(state, linked=session.linked, status=session.status)
         up = state.state == pb.SESSION_STATE_CONNECTED
+        restored = up and session.linked and not session.logged_in
         down = verdict is not None and verdict.status not in ("connected", "authenticated")
         if up and not session.connected:
-            session.connected = session.linked = True
+            session.connected = session.linked = session.logged_in = True
             self._hooks.connected(session)
         elif down and session.connected:
             session.connected = False
@@ -117,6 +120,8 @@ class Reports:
         change.then = change.dropped = lambda *_: self._hooks.answer((tag,))
         if state.state in (pb.SESSION_STATE_PAIRED, pb.SESSION_STATE_CONNECTED):
             self._identity(session, state, change)
+        if restored:
+            self._restored(session, change)
         if verdict.final:
             self._end(session, state, verdict)
         if verdict.status in ("failed", "logged_out"):
@@ -154,6 +159,17 @@ class Reports:
                 self._hooks.lost_number(loser)
 
         change.apply, change.then = apply, then
+
+    @staticmethod
+    def _restored(session: Session, change: Change) -> None:
+        """Count that a pairing which was there already is in use again, with the status that says so."""
+        store_status = change.apply
+
+        def apply(tx: Tx) -> object:
+            accounts.note_restored(tx, session.workspace_id, session.account_id)
+            return store_status(tx)
+
+        change.apply = apply
 
     def _end(self, session: Session, state: pb.State, verdict: Verdict) -> None:
         session.started = False

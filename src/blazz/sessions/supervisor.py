@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 import structlog
 
@@ -27,9 +27,10 @@ from blazz.kit.settings import Settings
 from blazz.sessions.claims import renew_claims
 from blazz.sessions.engine_keeper import EngineKeeper, KeeperHooks
 from blazz.sessions.ephemeral import EphemeralFeed
+from blazz.sessions.figures import ProcessFigures
 from blazz.sessions.inbound import is_stored
 from blazz.sessions.ingest import Delivery, Ingest
-from blazz.sessions.lease import Lease
+from blazz.sessions.lease import Lease, LeaseHooks
 from blazz.sessions.quarantine import Quarantine
 from blazz.sessions.registry import Registry, Session
 from blazz.sessions.reports import ReportHooks, Reports
@@ -57,6 +58,13 @@ class Supervisor:
         self.registry = Registry()
         self.board = StatusBoard(database)
         self.connected_hooks: list[Callable[[Session], None]] = []
+        self.changed_hooks: list[Callable[[], None]] = []
+        """Called when the set of our sessions may have changed."""
+        self.fenced = asyncio.Event()
+        """Set when another process runs under our name: this one must end."""
+        self.draining = False
+        self._figures = ProcessFigures()
+        self._locks: dict[uuid.UUID, asyncio.Lock] = {}
         self.ingest: Ingest | None = None
         self._tasks = TaskSet()
         self._stream: EventStream | None = None
@@ -81,7 +89,8 @@ class Supervisor:
             hooks,
             lock_timeout_s=settings.lease_s + _LOCK_MARGIN_S,
         )
-        self.lease = Lease(database, settings, registration, lambda: self.keeper.client, self._on_fenced)
+        lease_hooks = LeaseHooks(self._on_fenced, self._on_changed, self._current_figures)
+        self.lease = Lease(database, settings, registration, lambda: self.keeper.client, lease_hooks)
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -92,8 +101,11 @@ class Supervisor:
             self.add(spec)
         self.board.start()
         await self.lease.renew()
-        await self.keeper.start()
         self._tasks.start(self.lease.run(), "lease")
+        if not self._registration.previous_gone:
+            # the engine host of another machine that had our name ends at its deadline, a whole lease at most from now
+            await asyncio.sleep(self._settings.lease_s + _LOCK_MARGIN_S / 2)
+        await self.keeper.start()
         self._tasks.start(renew_claims(self._database, self.registry, self._settings), "status-claims")
 
     async def stop(self, timeout_s: float = 8.0) -> None:
@@ -110,24 +122,49 @@ class Supervisor:
         await self.board.stop(timeout_s)
 
     def _load_specs(self, tx: Tx) -> list[accounts.SessionSpec]:
-        return accounts.sessions_to_run(tx, self._registration.instance_id)
+        return accounts.sessions_to_run(tx, self._registration.instance_id, self._registration.generation)
 
     def add(self, spec: accounts.SessionSpec) -> Session:
         """Remember an owned session."""
         store = store_path(self._settings.sessions_dir, spec.workspace_id, spec.account_id, spec.epoch)
-        session = Session(spec.account_id, spec.workspace_id, spec.epoch, store, spec.linked)
+        session = Session(spec.account_id, spec.workspace_id, spec.epoch, store, spec.linked, spec.previous_closed)
         self.registry.add(session)
         return session
+
+    def adopt(self, spec: accounts.SessionSpec) -> None:
+        """Take up a session that is ours now, and start it in the background."""
+        self.resume(self.add(spec))
+
+    def resume(self, session: Session) -> None:
+        """Start a session in the background."""
+        session.wanted = True
+        self._tasks.start(self._start_quietly(session), "session-start")
+
+    @contextlib.asynccontextmanager
+    async def lock(self, account_id: uuid.UUID) -> AsyncIterator[None]:
+        """Do one thing at a time to a session."""
+        lock = self._locks.setdefault(account_id, asyncio.Lock())
+        try:
+            async with lock:
+                yield
+        finally:
+            if not lock.locked():
+                self._locks.pop(account_id, None)
 
     # -- the engine host ----------------------------------------------------------------------------------------
 
     @property
     def client(self) -> EngineClient:
-        """The engine host's client. Raises BlazzError `engine_unavailable` while there is none."""
-        client = self.keeper.client
+        """The engine host's client. Raises BlazzError `engine_unavailable` while there is none that may be used."""
+        client = self.speaking_client
         if client is None:
             raise unavailable("engine_unavailable", "The engine host is starting. Try again in a moment.")
         return client
+
+    @property
+    def speaking_client(self) -> EngineClient | None:
+        """The engine host's client while we may speak for our sessions: without a lease somebody else may."""
+        return self.keeper.client if self.lease.valid else None
 
     def answer(self, stored: Iterable[int] = (), refused: Iterable[int] = ()) -> None:
         """Answer deliveries on the present stream. Without one they come again."""
@@ -136,6 +173,7 @@ class Supervisor:
 
     async def _engine_up(self, client: EngineClient) -> None:
         del client
+        self._figures.watch(self.keeper.pid)
         await self.lease.tell_engine()
         self._tasks.start(self._start_all(), "session-starts")
 
@@ -178,10 +216,22 @@ class Supervisor:
         for session in self.registry:
             session.wanted = session.started = session.connected = False
         self._tasks.start(self.keeper.stop(0.5), "fenced")
+        self.fenced.set()
+
+    def _on_changed(self, state: str) -> None:
+        self.draining = state == "draining"
+        for hook in self.changed_hooks:
+            hook()
+
+    def _current_figures(self) -> cluster.Figures:
+        connected = sum(session.connected for session in self.registry)
+        memory, cpu = self._figures.take()
+        return cluster.Figures(connected, memory, cpu, self.keeper.pid)
 
     # -- sessions -----------------------------------------------------------------------------------------------
 
     async def _start_all(self) -> None:
+        await self.lease.until_valid()
         await asyncio.gather(*(self._start_quietly(session) for session in self.registry if session.wanted))
 
     async def _start_quietly(self, session: Session) -> None:
@@ -201,8 +251,7 @@ class Supervisor:
                 session.store,
                 use_qr=use_qr,
                 expect_linked=session.linked,
-                # the lock of the engine host is ours: whoever used the stores of this data directory is gone
-                previous_owner_gone=True,
+                previous_owner_gone=session.previous_closed,
             )
         except (EngineGone, NotConnected):
             session.started = False
@@ -215,7 +264,7 @@ class Supervisor:
             session.started = False
             self.board.post(self.reports.set_status(session, self._start_failed(error)))
             raise
-        session.linked = reply.linked
+        session.linked, session.previous_closed = reply.linked, True
 
     @staticmethod
     def _start_failed(error: EngineError) -> Verdict:

@@ -56,6 +56,12 @@ def get_workspaces(tx: Tx, ids: Sequence[uuid.UUID]) -> Sequence[RowMapping]:
     )
 
 
+def placing_of(tx: Tx, ids: Sequence[uuid.UUID]) -> Sequence[RowMapping]:
+    """Return id, number, name and priority of workspaces, removed ones too (platform scope)."""
+    statement = select(workspaces.c.id, workspaces.c.number, workspaces.c.name, workspaces.c.priority)
+    return tx.all(statement.where(workspaces.c.id.in_(list(ids))))
+
+
 def highest_number(tx: Tx) -> int:
     """Return the highest workspace number given so far, or 0."""
     return int(tx.scalar(select(func.max(workspaces.c.number))) or 0)

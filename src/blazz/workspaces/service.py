@@ -47,6 +47,15 @@ class Member:
     created_at: dt.datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """What the placement of a workspace's sessions needs to know. The higher `priority`, the earlier it is served."""
+
+    number: int
+    name: str
+    priority: int
+
+
 @cache
 def _zones() -> frozenset[str]:
     return frozenset(zoneinfo.available_timezones())
@@ -108,6 +117,12 @@ def change(tx: Tx, user_id: uuid.UUID, workspace_id: uuid.UUID, *, name: str | N
     if values:
         repository.update_workspace(tx, workspace_id, values)
     return get_of(tx, user_id, workspace_id)
+
+
+def placing_of(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Placing]:
+    """Return what placement needs of these workspaces (platform scope, or one's own)."""
+    rows = repository.placing_of(tx, ids) if ids else ()
+    return {row["id"]: Placing(row["number"], row["name"], row["priority"]) for row in rows}
 
 
 def default_country(tx: Tx, workspace_id: uuid.UUID) -> str:
