@@ -10,8 +10,23 @@ import typer
 
 from blazz import __version__
 from blazz.cli import database, remote
-from blazz.cli.console import fail
-from blazz.kit.errors import BlazzError
+from blazz.cli.console import guarded
+from blazz.cli.options import (
+    DataDir,
+    Host,
+    Instances,
+    NetworkAddress,
+    NetworkCa,
+    NetworkId,
+    NetworkName,
+    NetworkOptions,
+    NetworkRootKey,
+    ParentStdin,
+    PhonesUrl,
+    Port,
+    ReadyJson,
+)
+from blazz.cli.roles import commands as roles
 from blazz.kit.settings import Settings
 
 app = typer.Typer(
@@ -26,14 +41,9 @@ app.add_typer(database.app, name="db")
 app.add_typer(remote.accounts_app, name="accounts")
 app.command("send")(remote.send)
 
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        help="Database, session stores, media and keys live here.", envvar="BLAZZ_DATA_DIR", show_default=False
-    ),
-]
-Host = Annotated[str | None, typer.Option(help="Address to listen on (default 127.0.0.1).", show_default=False)]
-Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the web page and API (default 7080).")]
+app.command("gateway")(roles.gateway)
+app.add_typer(roles.instance_app, name="instance")
+app.command("worker")(roles.worker)
 
 
 @app.callback(invoke_without_command=True)
@@ -49,38 +59,41 @@ def up(
     data_dir: DataDir = None,
     host: Host = None,
     port: Port = None,
-    network: Annotated[str, typer.Option(help="whatsapp, or simulated (needs the three options below).")] = "whatsapp",
-    network_address: Annotated[str | None, typer.Option(help="host:port of the simulated network.")] = None,
-    network_ca: Annotated[Path | None, typer.Option(help="Its certificate authority (PEM).")] = None,
-    network_root_key: Annotated[Path | None, typer.Option(help="Its root key (32 bytes).")] = None,
-    network_id: Annotated[str | None, typer.Option(help="Its id; a data directory belongs to one network.")] = None,
-    phones_url: Annotated[str | None, typer.Option(help="Page of its phones.", hidden=True)] = None,
+    network: NetworkName = "whatsapp",
+    network_address: NetworkAddress = None,
+    network_ca: NetworkCa = None,
+    network_root_key: NetworkRootKey = None,
+    network_id: NetworkId = None,
+    phones_url: PhonesUrl = None,
+    instances: Instances = 1,
+    gateways: Annotated[int, typer.Option(min=1, max=16, help="Gateway processes, with --instances.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=4, help="Worker processes; the second stands by.")] = 1,
     demo_seed: Annotated[bool, typer.Option("--demo-seed", hidden=True)] = False,
-    ready_json: Annotated[bool, typer.Option("--ready-json", help="Print one line of JSON when ready.")] = False,
-    parent_stdin: Annotated[bool, typer.Option("--parent-stdin", help="End when standard input closes.")] = False,
+    ready_json: ReadyJson = False,
+    parent_stdin: ParentStdin = False,
 ) -> None:
-    """Run Blazz on this machine: web page, API, sessions and background work in one process.
+    """Run Blazz on this machine: web page, API, sessions and background work in one process on SQLite.
+
+    With --instances N (2 or more) each role has processes of its own on an embedded PostgreSQL: an instance that dies
+    is replaced by the others within seconds. A data directory stays with what it was made for.
 
     At the first start a one-time code is printed; with it the first owner is created in the browser. Nothing here
     reaches WhatsApp until you link a number. Read docs/operations/first-real-number.md before you do.
     """
+    from blazz.cli.fleet.size import FleetSize
     from blazz.cli.up import UpOptions, run
 
     options = UpOptions(
         data_dir=data_dir,
         host=host,
         port=port,
-        network=network,
-        network_address=network_address,
-        network_ca=network_ca,
-        network_root_key=network_root_key,
-        network_id=network_id,
-        phones_url=phones_url,
+        network=NetworkOptions(network, network_address, network_ca, network_root_key, network_id, phones_url),
+        size=FleetSize(instances, gateways, workers),
         demo_seed=demo_seed,
         ready_json=ready_json,
         parent_stdin=parent_stdin,
     )
-    _guarded(lambda: run(options))
+    guarded(lambda: run(options))
 
 
 @app.command()
@@ -88,8 +101,9 @@ def demo(
     data_dir: Annotated[Path, typer.Option(help="Where the demo keeps everything.")] = Path(".blazz/demo"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the product.")] = 7080,
     phones_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the simulated phones.")] = 7070,
+    instances: Instances = 1,
     reset: Annotated[bool, typer.Option("--reset", help="Forget the previous demo and begin anew.")] = False,
-    ready_json: Annotated[bool, typer.Option("--ready-json", help="Print one line of JSON when ready.")] = False,
+    ready_json: ReadyJson = False,
 ) -> None:
     """Try Blazz against a simulated WhatsApp network: no phone needed, nothing leaves this machine.
 
@@ -98,32 +112,7 @@ def demo(
     """
     from blazz.cli.demo.run import DemoOptions, run
 
-    _guarded(lambda: run(DemoOptions(data_dir, port, phones_port, reset, ready_json)))
-
-
-@app.command()
-def gateway() -> None:
-    """Run only the gateway role (needs a database server)."""
-    _single_role("gateway")
-
-
-@app.command()
-def instance() -> None:
-    """Run only the instance role (needs a database server)."""
-    _single_role("instance")
-
-
-@app.command()
-def worker() -> None:
-    """Run only the worker role (needs a database server)."""
-    _single_role("worker")
-
-
-def _single_role(role: str) -> None:
-    fail(
-        f"The {role} role alone needs a database that several processes can share, and this release stores on SQLite, "
-        "which belongs to one process. Run all roles together with: blazz up"
-    )
+    guarded(lambda: run(DemoOptions(data_dir, port, phones_port, reset, ready_json, instances)))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
@@ -139,7 +128,7 @@ def doctor(data_dir: DataDir = None, port: Port = None) -> None:
     """Check this machine and this installation, and say what to do about each finding."""
     from blazz.cli.doctor import run
 
-    _guarded(lambda: run(data_dir, port))
+    guarded(lambda: run(data_dir, port))
 
 
 @app.command()
@@ -150,14 +139,3 @@ def openapi() -> None:
 
     configure_logging(Settings())  # to standard error, so that nothing but the document is on standard output
     typer.echo(json.dumps(openapi_document(), indent=1, sort_keys=True))
-
-
-def _guarded(work: object) -> None:
-    """Run `work`; an expected failure becomes one sentence and exit code 1."""
-    assert callable(work)
-    try:
-        work()
-    except BlazzError as error:
-        fail(error.detail)
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None

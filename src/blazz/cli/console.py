@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NoReturn
 
 import typer
+
+from blazz.kit.errors import BlazzError
 
 
 def fail(sentence: str, *, code: int = 1) -> NoReturn:
@@ -21,3 +24,13 @@ def line(text: str = "") -> None:
 def link(label: str, url: str) -> None:
     """Print a labelled address."""
     typer.echo(f"  {label:<18} " + typer.style(url, fg=typer.colors.CYAN, underline=True))
+
+
+def guarded(work: Callable[[], object]) -> None:
+    """Run `work`; an expected failure becomes one sentence and exit code 1."""
+    try:
+        work()
+    except BlazzError as error:
+        fail(error.detail)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import os
+import uuid
 
 from blazz import __version__
+from blazz.cluster import operations
 from blazz.cluster import service as cluster
 from blazz.cluster.commands import SessionCommands
 from blazz.engine_client import EngineOptions, NetworkSettings
 from blazz.engine_client.binary import find_engine_binary
+from blazz.instance.health import HealthFacts
+from blazz.instance.internal_api import InternalParts
+from blazz.instance.ownership import OwnershipCheck
+from blazz.instance.release import note_generation, place_of
+from blazz.instance.server import InternalServer
 from blazz.kit.crypto import SecretBox
-from blazz.kit.db import Database, Platform, Tx
+from blazz.kit.db import Database, Platform
 from blazz.kit.errors import BlazzError
 from blazz.kit.files import private_directory
 from blazz.kit.health import HealthChecks
 from blazz.kit.settings import Settings
+from blazz.kit.signing import InternalKeys, Receiver
 from blazz.media.store import MediaStore
 from blazz.providers.whatsapp_web import WhatsAppWeb
+from blazz.sessions.adoption import Adoption
 from blazz.sessions.commands import InProcessCommands
 from blazz.sessions.downloads import Downloads
 from blazz.sessions.ingest import Ingest
@@ -26,10 +37,14 @@ from blazz.sessions.supervisor import Supervisor
 from blazz.sessions.uploads import Uploads
 
 _SENDS_S = 5.0  # sends under way may finish when the instance stops
+_DRAIN_POLL_S = 0.25
 
 
 class Instance:
-    """Runs the sessions that this process owns. Construct, `start`, later `stop`."""
+    """Runs the sessions that this process owns. Construct, `start`, later `stop`.
+
+    With `internal_keys` it takes signed commands of other processes on a port of its own, `internal_url`.
+    """
 
     def __init__(
         self,
@@ -39,6 +54,7 @@ class Instance:
         network: NetworkSettings,
         secret_box: SecretBox,
         media_store: MediaStore,
+        internal_keys: InternalKeys | None = None,
     ) -> None:
         self._database = database
         self._settings = settings
@@ -47,6 +63,8 @@ class Instance:
         self._media_store = media_store
         self._parts = contextlib.AsyncExitStack()
         self._commands: SessionCommands | None = None
+        self._server = None if internal_keys is None else InternalServer(settings, internal_keys)
+        self.registration: cluster.Registration
         self.supervisor: Supervisor
         self.ingest: Ingest
         self.outbox: Outbox
@@ -58,6 +76,11 @@ class Instance:
         if self._commands is None:
             raise RuntimeError("the instance has not been started")
         return self._commands
+
+    @property
+    def internal_url(self) -> str:
+        """Where other processes reach this instance; empty when it shares a process with the gateway."""
+        return "" if self._server is None else self._server.url
 
     async def start(self) -> None:
         """Register, start the engine host, begin to receive and send. Sessions connect in the background.
@@ -74,15 +97,44 @@ class Instance:
         """Finish what is being sent, disconnect all sessions and say so. Idempotent."""
         await self._parts.aclose()
 
+    async def drain(self, timeout_s: float) -> bool:
+        """Move all sessions to other instances; False when some were left after `timeout_s`.
+
+        Raises BlazzError `no_other_instance` when there is none that could take them, and what the database says.
+        """
+        scope = Platform("an instance moves its sessions away before it ends")
+        requester = operations.Requester(None, "sigterm")
+        try:
+            async with asyncio.timeout(timeout_s):
+                asked = await self._database.write(scope, operations.drain, self._settings.instance_id, requester)
+                while asked.state == "running":
+                    await asyncio.sleep(_DRAIN_POLL_S)
+                    asked = await self._database.read(scope, operations.get, asked.id)
+        except TimeoutError:
+            return False
+        return asked.state == "done"
+
     async def _start(self) -> None:
         settings, database = self._settings, self._database
-        for directory in (settings.data_dir, settings.sessions_dir, settings.engine_media_dir):
+        for directory in (settings.data_dir, settings.sessions_dir, settings.instance_dir, settings.engine_media_dir):
             private_directory(directory)
         binary = find_engine_binary(settings)
-        registration = await database.write(
-            Platform("an instance registers and takes its own sessions over"), self._register
+        if self._server is not None:
+            self._parts.push_async_callback(self._server.stop)
+            self._server.bind()
+        member = cluster.Member(
+            instance_id=settings.instance_id,
+            capacity=settings.instance_capacity,
+            version=__version__,
+            url=self.internal_url,
+            host=await asyncio.to_thread(place_of, settings),
+            pid=os.getpid(),
+        )
+        self.registration = registration = await database.write(
+            Platform("an instance registers and takes its own sessions over"), cluster.register, member
         )
         self._parts.push_async_callback(self._sign_off, registration)
+        await asyncio.to_thread(note_generation, settings, registration.generation)
         options = EngineOptions(
             binary=binary,
             sessions_dir=settings.sessions_dir.resolve(),
@@ -91,7 +143,7 @@ class Instance:
             extra=("--log-level", "info" if settings.log_level == "debug" else "warn"),
         )
         self.supervisor = supervisor = Supervisor(database, settings, registration, options)
-        uploads = Uploads(database, settings, self._media_store, lambda: supervisor.keeper.client)
+        uploads = Uploads(database, settings, self._media_store, lambda: supervisor.speaking_client)
         self.outbox = Outbox(database, supervisor.registry, self._provider, uploads)
         self.downloads = Downloads(
             database,
@@ -116,18 +168,32 @@ class Instance:
         self._parts.push_async_callback(self.ingest.stop)
         self._parts.push_async_callback(self.downloads.stop)
         self._parts.push_async_callback(self.outbox.stop, _SENDS_S)
+        adoption = Adoption(database, settings, registration, supervisor, self.outbox.quiet)
+        supervisor.changed_hooks.append(adoption.hint)
+        self._parts.push_async_callback(adoption.stop)
         self._parts.callback(HealthChecks.shared().add("engine", self._engine_health))
         await supervisor.start()
+        adoption.start()
+        if self._server is not None:
+            me = Receiver(registration.instance_id, registration.generation)
+            ownership = OwnershipCheck(database, me, self._epoch_here)
+            await self._server.start(me, InternalParts(self._commands, ownership, self._health_facts))
 
     async def _engine_health(self) -> str | None:
         return None if self.supervisor.keeper.client is not None else "restarting"
 
-    def _register(self, tx: Tx) -> cluster.Registration:
-        return cluster.register(
-            tx,
-            self._settings.instance_id,
+    def _epoch_here(self, account_id: uuid.UUID) -> int | None:
+        session = self.supervisor.registry.get(account_id)
+        return None if session is None else session.epoch
+
+    def _health_facts(self) -> HealthFacts:
+        supervisor = self.supervisor
+        return HealthFacts(
+            sessions=sum(session.wanted for session in supervisor.registry),
             capacity=self._settings.instance_capacity,
-            version=__version__,
+            draining=supervisor.draining,
+            lease_valid=supervisor.lease.valid,
+            engine_pid=supervisor.keeper.pid,
         )
 
     async def _sign_off(self, registration: cluster.Registration) -> None:
@@ -135,5 +201,5 @@ class Instance:
             await self._database.write(Platform("an instance signs off"), cluster.sign_off, registration)
 
     def _provider(self, session: Session) -> WhatsAppWeb | None:
-        client = self.supervisor.keeper.client
+        client = self.supervisor.speaking_client
         return None if client is None else WhatsAppWeb(client, session.ref)

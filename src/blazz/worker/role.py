@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from blazz.cluster.controller import Controller
 from blazz.events import retention
 from blazz.identity import service as identity
 from blazz.kit.db import Database
@@ -30,9 +31,13 @@ class Chore:
 
 
 class Worker:
-    """Runs the chores in background tasks that `stop` cancels."""
+    """Runs the chores in background tasks that `stop` cancels.
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    With `leader_name`, a name of its own among workers, it also runs the controller that watches instances.
+    """
+
+    def __init__(self, database: Database, settings: Settings, leader_name: str | None = None) -> None:
+        self.controller = None if leader_name is None else Controller(database, settings, leader_name)
         self._chores = [
             Chore("events.prune", 3600, lambda: retention.prune(database, settings.event_retention_days)),
             Chore("idempotency.prune", 3600, lambda: idempotency.prune(database)),
@@ -44,9 +49,13 @@ class Worker:
     def start(self) -> None:
         """Begin. Each chore first runs within a minute, at a random moment, so that instances do not march in step."""
         self._tasks = [asyncio.create_task(self._repeat(chore), name=chore.name) for chore in self._chores]
+        if self.controller is not None:
+            self.controller.start()
 
     async def stop(self) -> None:
         """Cancel the chores and wait for their end. Idempotent."""
+        if self.controller is not None:
+            await self.controller.stop()
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:

@@ -31,6 +31,7 @@ class DemoOptions:
     phones_port: int
     reset: bool
     ready_json: bool
+    instances: int = 1
 
 
 def run(options: DemoOptions) -> None:
@@ -83,6 +84,7 @@ def _arguments(options: DemoOptions, network: Network, phones_url: str) -> list[
         *("--network-root-key", str(network.root_key_path)),
         *("--network-id", network.network_id),
         *("--phones-url", phones_url),
+        *("--instances", str(options.instances)),
         "--demo-seed",
     ]
 

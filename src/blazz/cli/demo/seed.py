@@ -13,21 +13,30 @@ import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
-from blazz.cli.product import Product
 from blazz.identity import service as identity
+from blazz.kit.db import Database
 from blazz.kit.errors import BlazzError
 from blazz.kit.files import read_private, write_private
 from blazz.kit.ids import random_token
+from blazz.kit.settings import Settings
 
 BUSINESS_NUMBER = "628110000001"
 SECOND_NUMBER = "628110000002"
 _EMAIL = "owner@demo.example"
 _WORKSPACE = "Kopi Senja"
 _LINK_S = 40.0
+
+
+class Seeded(Protocol):
+    """A running product, as far as the seed must know it."""
+
+    settings: Settings
+    database: Database
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +78,7 @@ _CUSTOMERS = (
 )
 
 
-async def seed(product: Product, phones_url: str | None) -> uuid.UUID:
+async def seed(product: Seeded, phones_url: str | None) -> uuid.UUID:
     """Make sure that the demo's data exists; returns the owner's id. Raises BlazzError `demo_seed_failed`."""
     if phones_url is None:
         raise BlazzError("demo_seed_failed", "--demo-seed needs --phones-url.", 500)
@@ -123,7 +132,7 @@ class _Notes:
         write_private(self._path, json.dumps(self._content).encode())
 
 
-async def _sign_in(product: Product, api: httpx.AsyncClient, notes: _Notes) -> None:
+async def _sign_in(product: Seeded, api: httpx.AsyncClient, notes: _Notes) -> None:
     """Create the owner (or sign in again after a cut) and carry the CSRF token from now on."""
     password = notes.password()
     code = await identity.ensure_setup_code(product.database, product.settings.data_dir)

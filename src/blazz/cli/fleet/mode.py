@@ -1,0 +1,49 @@
+"""How a data directory is used: by one process on SQLite, or by several on the PostgreSQL beneath it. It stays so."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from blazz.kit.errors import BlazzError
+from blazz.kit.files import private_directory, write_private
+
+MODE_FILE = "mode.json"
+Mode = Literal["one-process", "instances"]
+
+
+def claim_mode(data_dir: Path, wanted: Mode) -> None:
+    """Remember at the first start how `data_dir` is used.
+
+    Raises BlazzError `made_for_instances` or `made_for_one_process`: nothing moves data from one to the other.
+    """
+    private_directory(data_dir)
+    found = _read(data_dir)
+    if found is None:
+        write_private(data_dir / MODE_FILE, json.dumps({"mode": wanted}).encode() + b"\n")
+    elif found != wanted and wanted == "one-process":
+        raise BlazzError(
+            "made_for_instances",
+            f"{data_dir} was made by `blazz up --instances N` and keeps its data in PostgreSQL. Start it with "
+            "--instances 2 or more, or choose another --data-dir; data does not move between SQLite and PostgreSQL.",
+            409,
+        )
+    elif found != wanted:
+        raise BlazzError(
+            "made_for_one_process",
+            f"{data_dir} was made by `blazz up` and keeps its data in SQLite, which belongs to one process. Start it "
+            "without --instances, or choose another --data-dir; data does not move between SQLite and PostgreSQL.",
+            409,
+        )
+
+
+def _read(data_dir: Path) -> str | None:
+    path = data_dir / MODE_FILE
+    if path.exists():
+        try:
+            return str(json.loads(path.read_text())["mode"])
+        except (ValueError, KeyError, TypeError):
+            raise BlazzError("mode_unreadable", f"{path} cannot be read; it says how this directory is used.") from None
+    # made before this file existed
+    return "one-process" if (data_dir / "blazz.db").exists() else None

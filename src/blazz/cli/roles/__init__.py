@@ -1,0 +1,1 @@
+"""One role per process: `blazz gateway`, `blazz instance`, `blazz worker`."""
