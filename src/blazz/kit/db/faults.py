@@ -59,12 +59,12 @@ def fault_of(error: BaseException) -> Fault:
 
 
 def _fault_of_one(error: BaseException) -> Fault:
+    code = error.args[0] if error.args else None
+    if isinstance(code, int) and type(error).__module__.startswith("asyncmy"):
+        return _by_code(code, _MY_CONFLICT, _MY_UNIQUE, _MY_LOST, False)
     state = getattr(error, "sqlstate", None)
     if isinstance(state, str):
         return _by_code(state, _PG_CONFLICT, _PG_UNIQUE, _PG_LOST, state.startswith("08"))
-    code = error.args[0] if error.args else None
-    if isinstance(code, int) and type(error).__module__.startswith(("asyncmy", "pymysql")):
-        return _by_code(code, _MY_CONFLICT, _MY_UNIQUE, _MY_LOST, False)
     if isinstance(error, asyncio.IncompleteReadError | ConnectionError | OSError):
         return Fault.LOST  # a time-out of the driver is an OSError too
     text = str(error)

@@ -158,7 +158,8 @@ class Lane:
                     return
                 pause = min(_PAUSE_S * 2 ** tries[fault], _PAUSE_MAX_S)
                 tries[fault] += 1
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+            if fault is Fault.CONFLICT:
+                await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
 
     async def _transaction(self, units: list[Unit], *, alone: bool) -> None:
         """Run one transaction and deliver its outcomes. `units` is filled with those that ran, unless `alone`."""
