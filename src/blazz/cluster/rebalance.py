@@ -81,9 +81,9 @@ def rebalance_plan(
     """Return the moves of whole workspaces that even the instances out, at most `most_moves`.
 
     `even`: few moves (greedily those that help most) until (max - min) / average is below 20 %, or nothing helps any
-    more. `toward_strategy`: every workspace goes where the strategy puts it, as far as there is room; for `rendezvous`
-    only to an instance that it prefers to its present one and that is not notably fuller than all together. Sessions
-    on instances that are not usable stay: draining and failover have them.
+    more. `toward_strategy`: every workspace goes where the strategy puts it, as far as there is room, and parts of one
+    come together. For `rendezvous` a workspace leaves only an instance that is too full, for one that it prefers; what
+    that leaves uneven is evened out. Sessions on instances that are not usable stay: draining and failover have them.
     """
     board = Board(instances, strategy, configured_count)
     places = {
@@ -97,6 +97,8 @@ def rebalance_plan(
     else:
         numbers = {workspace.workspace_id: workspace.number for workspace in workspaces}
         moves = _toward(board, strategy, places, numbers, limit)
+        if strategy == "rendezvous":  # what preferences leave uneven; it is not taken back by the next plan
+            moves += _even_out(board, places, limit - len(moves))
     return RebalancePlan(mode, moves, before, _sessions(board), imbalance_before, _imbalance(board))
 
 
@@ -192,7 +194,10 @@ def _toward(
             if not here or len(moves) + len(here) > limit:
                 continue
             home = max(here, key=lambda name: (where[name], -ranked.index(name)))
-            target = _better(board, strategy, ranked, home, sum(where[name] for name in here), where)
+            total = sum(where[name] for name in here)
+            target = _better(board, strategy, ranked, home, total, where)
+            if target is None and len(here) > 1 and board.room(home) >= total - where[home]:
+                target = home  # its parts come together
             if target is None:
                 continue
             for source in [name for name in here if name != target]:
@@ -209,10 +214,17 @@ def _toward(
 def _better(
     board: Board, strategy: Strategy, ranked: list[str], home: str, sessions: int, where: Mapping[str, int]
 ) -> str | None:
-    """Return an instance that comes before `home` in the strategy's order and takes the whole workspace."""
-    for name in ranked:
-        if name == home:
-            return None
-        if board.room(name) >= sessions - where.get(name, 0) and (strategy != "rendezvous" or board.even(name)):
+    """Return an instance that comes before `home` in the strategy's order and takes the whole workspace.
+
+    For `rendezvous` only from an instance that is notably fuller than the average to one below it: a workspace that
+    was passed on once need not come back, which would cost more moves than it mends.
+    """
+    hashed = strategy == "rendezvous"
+    if hashed and board.even(home):
+        return None
+    for name in ranked[: ranked.index(home)]:
+        if board.room(name) >= sessions - where.get(name, 0) and not (
+            hashed and board.utilization(name) > board.average()
+        ):
             return name
     return None
