@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import uuid
+from collections.abc import Collection
 from typing import TypeVar
 
 import httpx
@@ -11,6 +13,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from blazz.cluster.wire import PREFIX, VERSION, VERSION_HEADER, Body, Done, Wake
+from blazz.events.wakeups import Topic
 from blazz.kit import metrics
 from blazz.kit.errors import BlazzError, FieldError, unavailable
 from blazz.kit.signing import Answer, InternalKeys, Receiver, call_signed
@@ -68,9 +71,12 @@ class InternalClient:
             _CALLS.labels("not_taken" if isinstance(error, NothingDone) else "failed").inc()
             raise
 
-    async def wake(self, url: str, receiver: Receiver, topics: list[str] | None = None) -> None:
+    async def wake(self, url: str, receiver: Receiver, topics: Collection[Topic] = ()) -> None:
         """Tell an instance that `topics` (its own when there is none) have news. Raises like `call`; only a hint."""
-        await self.call(url, receiver, f"{PREFIX}/wake", Wake(topics=list(topics or [])), Done, within_s=_WAKE_S)
+        workspaces = [topic for topic in topics if isinstance(topic, uuid.UUID)]
+        names = [topic for topic in topics if isinstance(topic, str)]
+        body = Wake(topics=names, workspaces=workspaces)
+        await self.call(url, receiver, f"{PREFIX}/wake", body, Done, within_s=_WAKE_S)
 
     async def _send(self, url: str, receiver: Receiver, path: str, body: Body) -> Answer:
         try:

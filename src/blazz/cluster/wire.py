@@ -62,9 +62,10 @@ class AskOnWhatsApp(Command):
 
 
 class Wake(Body):
-    """News for the receiver's listeners of `topics` (its own topic when there is none), where no Valkey carries it."""
+    """News for the receiver's listeners, where no Valkey carries it: of its own topic when nothing is named."""
 
-    topics: list[str | uuid.UUID] = Field(default=[], max_length=1000)
+    topics: list[str] = Field(default=[], max_length=1000)
+    workspaces: list[uuid.UUID] = Field(default=[], max_length=1000)  # whose logs have grown
 
 
 class Done(Body):

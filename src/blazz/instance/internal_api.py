@@ -119,8 +119,8 @@ def _operations(parts: InternalParts, verifier: Verifier) -> APIRouter:
 
     @router.post(f"{wire.PREFIX}/wake")
     async def wake(body: wire.Wake) -> wire.Done:
-        topics: list[Topic] = list(body.topics) or [f"instance:{verifier.receiver.id}"]
-        for topic in topics:
+        topics: list[Topic] = [*body.topics, *body.workspaces]
+        for topic in topics or [f"instance:{verifier.receiver.id}"]:
             Wakeups.shared().notify(topic, forward=False)
         return wire.Done()
 

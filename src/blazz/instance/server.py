@@ -80,8 +80,7 @@ class InternalServer:
     async def stop(self) -> None:
         """Let calls under way finish, then close the port. Idempotent."""
         if self._server is not None and self._task is not None:
-            self._server.should_exit = True
-            await self._task
+            await self._server.end(self._task)
             self._task = None
         if self._listener is not None:
             self._listener.close()
@@ -115,9 +114,28 @@ class InternalServer:
 class _Server(uvicorn.Server):
     """A server that leaves the process's signals to whoever started it."""
 
+    closing = False
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.closing = True
+        await super().shutdown(sockets)
+
+    async def end(self, serving: asyncio.Task[None]) -> None:
+        """End once no call is under way. Over TLS a caller that keeps an idle connection answers no farewell: such
+        connections are cut."""
+        self.should_exit = True
+        while not serving.done():
+            await asyncio.wait({serving}, timeout=0.05)
+            if self.closing and not self.server_state.tasks:
+                for connection in list(self.server_state.connections):
+                    transport = getattr(connection, "transport", None)
+                    if transport is not None and transport.get_write_buffer_size() == 0:
+                        transport.abort()
+        await serving
 
 
 def _listen(host: str, port: int) -> socket.socket:
