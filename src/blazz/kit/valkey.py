@@ -50,6 +50,11 @@ class PrivateValkey:
         await valkey.stop()
         return cls(None, None)
 
+    @property
+    def pid(self) -> int | None:
+        """The process id of the server's guard, whose child the server is."""
+        return None if self._process is None else self._process.pid
+
     async def wait(self) -> None:
         """Return once the server has ended, by itself or by `stop`."""
         if self._process is not None:
