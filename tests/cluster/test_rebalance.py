@@ -134,7 +134,7 @@ def test_after_new_instances_the_strategy_moves_only_what_they_gain() -> None:
     replayed(plan, workspaces, instances)
     assert {move.target_id for move in plan.moves} == set(new) - set(old)
     assert len(plan.moves) <= 1.15 * len(workspaces) * 2 / 6
-    assert plan.imbalance_after < plan.imbalance_before / 4
+    assert plan.balanced
     again = [
         WorkspaceLoad(
             one.workspace_id,
@@ -160,6 +160,31 @@ def test_modulo_brings_every_workspace_to_its_index_and_parts_together() -> None
     assert all(move.target_id == f"instance-{numbers[move.workspace_id] % 5}" for move in plan.moves)
     last = workspaces[-1].workspace_id
     assert sorted(move.source_id for move in plan.moves if move.workspace_id == last) == ["instance-0", "instance-3"]
+
+
+@given(seed=st.integers(0, 2**32), before=st.integers(2, 6), more=st.integers(1, 3))
+@settings(max_examples=30, deadline=None)
+def test_what_was_brought_towards_the_strategy_stays_there(seed: int, before: int, more: int) -> None:
+    rng = random.Random(seed)
+    workspaces = [a_workspace(rng, number, {f"instance-{number % before}": rng.randint(1, 6)}) for number in range(300)]
+    where = {one.workspace_id: dict(one.where) for one in workspaces}
+    plan = rebalance_plan(workspaces, cluster(workspaces, before + more), "rendezvous", mode="toward_strategy")
+    assert plan.balanced
+    new = more / (before + more)
+    assert plan.sessions <= 1.15 * new * sum(plan.before.values()), "no more than the new instances gain"
+    for move in plan.moves:
+        where[move.workspace_id] = {move.target_id: where[move.workspace_id][move.source_id]}
+    after = [WorkspaceLoad(one.workspace_id, one.number, where[one.workspace_id]) for one in workspaces]
+    again = rebalance_plan(after, cluster(after, before + more), "rendezvous", mode="toward_strategy")
+    assert again.sessions <= 0.03 * sum(plan.before.values())
+
+
+@pytest.mark.parametrize("strategy", ["rendezvous", "workspace_modulo"])
+def test_parts_of_a_split_workspace_come_together_when_there_is_room(strategy: Strategy) -> None:
+    rng = random.Random(12)
+    workspaces = [a_workspace(rng, 0, {"instance-0": 40, "instance-1": 3}), a_workspace(rng, 1, {"instance-1": 30})]
+    plan = rebalance_plan(workspaces, cluster(workspaces, 2), strategy, mode="toward_strategy")
+    assert [(move.source_id, move.target_id, move.sessions) for move in plan.moves] == [("instance-1", "instance-0", 3)]
 
 
 def test_a_preview_may_be_bounded() -> None:

@@ -223,8 +223,10 @@ def _better(
     if hashed and board.even(home):
         return None
     for name in ranked[: ranked.index(home)]:
-        if board.room(name) >= sessions - where.get(name, 0) and not (
-            hashed and board.utilization(name) > board.average()
-        ):
+        coming = sessions - where.get(name, 0)
+        helps = board.utilization(name) <= board.average() and board.utilization(name) + coming / board.usable[
+            name
+        ].places < board.utilization(home)
+        if board.room(name) >= coming and (helps or not hashed):
             return name
     return None
