@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ _log = structlog.get_logger(__name__)
 # An office behind one address may sign in; a list of stolen passwords may not be tried.
 _PER_ADDRESS = parse("60 per 5 minutes")
 _PER_EMAIL = parse("10 per 15 minutes")
+_ANSWER_S = 1.0  # a sign-in does not wait longer for Redis
+_AWAY_S = 5.0  # how long Redis is left alone after it did not answer
 
 
 @dataclass(slots=True)
@@ -35,6 +38,7 @@ class Throttle:
         self._redis_url = redis_url
         self._shared: _Backend | None = None
         self._local: _Backend | None = None
+        self._away_until = 0.0
 
     async def attempt(self, connection: HTTPConnection, email: str | None = None) -> None:
         """Count an attempt to prove who one is. Raises BlazzError `too_many_attempts` (429) with `Retry-After`."""
@@ -47,7 +51,8 @@ class Throttle:
         """Forget the failed attempts of an address whose owner has just signed in."""
         for backend in (self._shared, self._local):
             if backend is not None:
-                await backend.limiter.clear(_PER_EMAIL, "email", email.strip().lower()[:254])
+                with contextlib.suppress(StorageError):
+                    await backend.limiter.clear(_PER_EMAIL, "email", email.strip().lower()[:254])
 
     async def _hit(self, limit: RateLimitItem, *who: str) -> None:
         backend = self._backend()
@@ -55,7 +60,7 @@ class Throttle:
             allowed = await backend.limiter.hit(limit, *who)
         except StorageError:
             _log.warning("throttle storage is away; counting in this process")
-            self._shared, self._redis_url = None, None
+            self._away_until = time.monotonic() + _AWAY_S
             backend = self._backend()
             allowed = await backend.limiter.hit(limit, *who)
         if not allowed:
@@ -67,10 +72,17 @@ class Throttle:
             )
 
     def _backend(self) -> _Backend:
-        if self._redis_url is not None:
+        if self._redis_url is not None and time.monotonic() >= self._away_until:
             if self._shared is None:
-                url = f"async+{self._redis_url}"
-                storage = storage_from_string(url, implementation="redispy", wrap_exceptions=True)
+                scheme, _, rest = self._redis_url.partition("://")
+                url = f"async+{'redis+unix' if scheme == 'unix' else scheme}://{rest}"
+                storage = storage_from_string(
+                    url,
+                    implementation="redispy",
+                    wrap_exceptions=True,
+                    socket_connect_timeout=_ANSWER_S,
+                    socket_timeout=_ANSWER_S,
+                )
                 assert isinstance(storage, Storage)
                 self._shared = _Backend(storage, _moving_window(storage))
             return self._shared
