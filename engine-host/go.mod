@@ -3,6 +3,7 @@ module github.com/blazz/blazz/engine-host
 go 1.26.0
 
 require (
+	github.com/hanwen/go-fuse/v2 v2.12.1
 	go.mau.fi/whatsmeow v0.0.0-20260821141805-33cfac511629
 	golang.org/x/sys v0.49.0
 	google.golang.org/grpc v1.85.0

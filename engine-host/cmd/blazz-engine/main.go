@@ -13,6 +13,7 @@ import (
 
 	"github.com/blazz/blazz/engine-host/internal/crash"
 	"github.com/blazz/blazz/engine-host/internal/host"
+	"github.com/blazz/blazz/engine-host/internal/store"
 	"go.mau.fi/whatsmeow/binary/token"
 )
 
@@ -55,6 +56,9 @@ func serve(args []string) int {
 	flags.DurationVar(&o.AckTimeout, "ack-timeout", 30*time.Second, "how long an event may wait to be stored")
 	flags.DurationVar(&o.StartGrace, "start-grace", 15*time.Second, "life without any heartbeat")
 	flags.StringVar(&o.StoreSync, "store-sync", "FULL", "SQLite's synchronous setting of session stores: FULL or NORMAL")
+	flags.StringVar(&o.StoreJournal, "store-journal", store.JournalWAL, "journal of session stores: wal or delete")
+	flags.StringVar(&o.StoreLocks, "store-locks", store.LocksPosix, "file locks of session stores: posix on a local disk, none on a share")
+	flags.DurationVar(&o.StoreLimit, "store-timeout", 15*time.Second, "storage that needs longer for one operation counts as hanging")
 	flags.DurationVar(&o.StoreIdle, "store-idle-close", 6*time.Second, "an unused store is closed after this; 0 = never")
 	flags.StringVar(&o.DeviceName, "device-name", "Blazz", "name shown in the phone's list of linked devices")
 	flags.StringVar(&level, "log-level", "info", "debug, info, warn or error")

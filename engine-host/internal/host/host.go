@@ -38,27 +38,34 @@ const (
 
 // Options of the process.
 type Options struct {
-	Socket      string
-	SessionsDir string
-	MediaDir    string
-	Network     network.Options
-	AckTimeout  time.Duration
-	StartGrace  time.Duration
-	StoreSync   string
-	StoreIdle   time.Duration
-	DeviceName  string
-	Version     string
-	Library     string
-	Crash       *crash.Recorder
-	Log         *slog.Logger
+	Socket       string
+	SessionsDir  string
+	MediaDir     string
+	Network      network.Options
+	AckTimeout   time.Duration
+	StartGrace   time.Duration
+	StoreSync    string
+	StoreJournal string
+	StoreLocks   string
+	StoreIdle    time.Duration
+	StoreLimit   time.Duration
+	DeviceName   string
+	Version      string
+	Library      string
+	Crash        *crash.Recorder
+	Log          *slog.Logger
 }
 
 func (o Options) check() error {
 	if o.Socket == "" || o.SessionsDir == "" || o.MediaDir == "" {
 		return fmt.Errorf("--socket, --sessions-dir and --media-dir are needed")
 	}
-	if o.StoreSync != "FULL" && o.StoreSync != "NORMAL" {
-		return fmt.Errorf("--store-sync is FULL or NORMAL, not %q", o.StoreSync)
+	if err := store.CheckModes(o.StoreJournal, o.StoreLocks, o.StoreSync); err != nil {
+		return err
+	}
+	// The caller waits a minute for a start, which may first have to wait for the end of the session's last run.
+	if o.StoreLimit <= 0 || o.StoreLimit > 20*time.Second {
+		return fmt.Errorf("--store-timeout must be within 0 and 20s")
 	}
 	// whatsmeow goes on without the handler after 300 s, which would break the order of messages.
 	if o.AckTimeout <= 0 || o.AckTimeout > 2*time.Minute {
@@ -103,7 +110,10 @@ func Run(o Options, stdin io.Reader, stdout io.Writer) (int, error) {
 	hub := events.NewHub(events.DefaultLimits(o.AckTimeout))
 	manager := session.NewManager(session.Config{
 		Network: net, Guard: dead, Hub: hub, Root: root, Media: files, Fail: fail, Crash: o.Crash, Log: o.Log,
-		Store: store.Options{NetworkID: net.ID, Synchronous: o.StoreSync, IdleClose: o.StoreIdle},
+		Store: store.Options{
+			NetworkID: net.ID, Synchronous: o.StoreSync, Journal: o.StoreJournal, Locks: o.StoreLocks,
+			IdleClose: o.StoreIdle, Limit: o.StoreLimit,
+		},
 	})
 	dead.OnChange(
 		func() { o.Log.Warn("deadline near: closing all connections"); manager.Hold() },

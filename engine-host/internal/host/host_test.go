@@ -56,7 +56,8 @@ func options(t *testing.T) Options {
 	return Options{
 		Socket: filepath.Join(socketDir, "engine.sock"), SessionsDir: filepath.Join(dir, "sessions"), MediaDir: filepath.Join(dir, "media"),
 		Network:    network.Options{Kind: "simulated", Address: address, CAFile: ca, RootKeyFile: key, ID: "sim-test"},
-		AckTimeout: 10 * time.Second, StartGrace: time.Minute, StoreSync: "NORMAL", StoreIdle: time.Second, DeviceName: "Blazz",
+		AckTimeout: 10 * time.Second, StartGrace: time.Minute, StoreSync: "NORMAL", StoreJournal: "wal",
+		StoreLocks: "posix", StoreLimit: 2 * time.Second, StoreIdle: time.Second, DeviceName: "Blazz",
 		Version: "test", Log: slog.New(slog.DiscardHandler),
 	}
 }
@@ -315,10 +316,16 @@ func TestARefusedStartSaysWhyAndOpensNoSocket(t *testing.T) {
 	h := start(t, options(t))
 	_, err := h.open(1, func(q *pb.StartSessionRequest) { q.ExpectLinked = true })
 	expect(t, err, codes.FailedPrecondition, "store_missing")
+	if made, _ := os.ReadDir(h.options.SessionsDir); len(made) != 0 {
+		t.Errorf("made in the place of a missing store: %v", made)
+	}
 	_, err = h.open(1, func(q *pb.StartSessionRequest) { q.StorePath = "/tmp/store.1.db" })
 	expect(t, err, codes.InvalidArgument, "invalid")
 	_, err = h.open(1, func(q *pb.StartSessionRequest) { q.SessionId = "" })
 	expect(t, err, codes.InvalidArgument, "invalid")
+	if _, err = h.open(1); err != nil {
+		t.Fatal(err)
+	}
 	h.end()
 	other := h.options
 	other.Network.ID = "sim-other"

@@ -37,7 +37,8 @@ func notLinked() error {
 // storeError translates what opening a store can end with.
 func storeError(err error) error {
 	switch {
-	case errors.Is(err, store.ErrStaleEpoch), errors.Is(err, store.ErrNetworkMismatch), errors.Is(err, store.ErrCorrupt):
+	case errors.Is(err, store.ErrStaleEpoch), errors.Is(err, store.ErrNetworkMismatch), errors.Is(err, store.ErrCorrupt),
+		errors.Is(err, store.ErrMissing):
 		return status.Error(codes.FailedPrecondition, err.Error()) // each starts with its stable word
 	case errors.Is(err, store.ErrPath):
 		return invalid("%v", err)

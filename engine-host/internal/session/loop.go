@@ -7,6 +7,7 @@ import (
 	"time"
 
 	pb "github.com/blazz/blazz/engine-host/internal/enginepb"
+	"github.com/blazz/blazz/engine-host/internal/store"
 	"go.mau.fi/whatsmeow/socket"
 )
 
@@ -48,7 +49,10 @@ func (s *Session) run() {
 		if s.m.cfg.Network.Gate.Wait(s.ctx) != nil {
 			return
 		}
-		v := s.connectOnce()
+		v, sound := s.storeVerdict()
+		if sound {
+			v = s.connectOnce()
+		}
 		switch {
 		case s.ctx.Err() != nil:
 			return
@@ -82,6 +86,24 @@ func (s *Session) run() {
 			return
 		}
 	}
+}
+
+// storeVerdict asks a store whose storage has failed before, and says whether the session may connect: without its keys
+// it would take messages that it cannot keep.
+func (s *Session) storeVerdict() (verdict, bool) {
+	if !s.suspect.Swap(false) {
+		return verdict{}, true
+	}
+	err := s.store.Check(s.ctx)
+	switch {
+	case err == nil:
+		s.suspect.Store(false) // failures of the look itself have been dealt with
+		return verdict{}, true
+	case errors.Is(err, store.ErrCorrupt):
+		return verdict{final: &pb.State{State: pb.SessionState_SESSION_STATE_STOPPED, Detail: err.Error()}}, false
+	}
+	s.suspect.Store(true)
+	return verdict{detail: "store_failure: " + err.Error()}, false
 }
 
 // waitForPermission returns when the owner's deadline allows a connection, false when the session was stopped.

@@ -137,7 +137,8 @@ func (m *Manager) Start(ctx context.Context, q *pb.StartSessionRequest) (*Sessio
 	return s, nil
 }
 
-// Stop ends a session. It is idempotent.
+// Stop ends a session. It is idempotent. Its success says that nothing touches the store any more; an error store_failure
+// that the session is disconnected, but its storage does not answer.
 func (m *Manager) Stop(id string, epoch uint64) error {
 	e := m.entry(id)
 	e.change.Lock()
@@ -156,6 +157,9 @@ func (m *Manager) Stop(id string, epoch uint64) error {
 		return err
 	}
 	s.stop("stopped by the caller", pb.SessionState_SESSION_STATE_STOPPED)
+	if !s.store.Closed() {
+		return storeError(store.ErrHung)
+	}
 	m.forget(e)
 	return nil
 }

@@ -34,6 +34,7 @@ type Session struct {
 
 	up      atomic.Bool // logged in and active
 	offline atomic.Bool // the server is delivering what was missed
+	suspect atomic.Bool // the storage failed: it must prove itself before the next connection
 
 	mu        sync.Mutex
 	who       identity
@@ -68,7 +69,8 @@ func (m *Manager) open(ctx context.Context, q *pb.StartSessionRequest) (*Session
 	options := m.cfg.Store
 	options.Log = logger.Sub("Store")
 	opened, err := m.cfg.Root.Open(context.WithoutCancel(ctx), options, store.Request{
-		Path: q.StorePath, Epoch: q.Epoch, PreviousOwnerGone: q.PreviousOwnerGone, OnFailure: s.storeFailed,
+		Path: q.StorePath, Epoch: q.Epoch, PreviousOwnerGone: q.PreviousOwnerGone, MustExist: q.ExpectLinked,
+		OnFailure: s.storeFailed,
 	})
 	if err != nil {
 		s.cancel()

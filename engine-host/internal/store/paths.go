@@ -10,8 +10,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
+
+// journals are what SQLite keeps beside a store that was not closed: a write-ahead log or a rollback journal. -shm files
+// are of earlier versions; they hold nothing that the log does not.
+var journals = []string{"-wal", "-journal"}
 
 const (
 	supersededFor = 24 * time.Hour     // stores of lower epochs are removed after this
@@ -23,13 +28,17 @@ var (
 	ErrStaleEpoch      = errors.New("stale_epoch")
 	ErrNetworkMismatch = errors.New("network_mismatch")
 	ErrCorrupt         = errors.New("store_corrupt")
+	ErrMissing         = errors.New("store_missing")
 	ErrPath            = errors.New("store_path")
+	ErrHung            = errors.New("the storage does not answer")
+	ErrUnsettled       = errors.New("the previous store is still being written to")
 )
 
 // Root is the sessions directory of the host.
 type Root struct {
 	dir  string
 	root *os.Root
+	*registry
 }
 
 // OpenRoot opens the sessions directory, creating it with mode 0700 if needed.
@@ -48,11 +57,14 @@ func OpenRoot(dir string) (*Root, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sessions directory: %w", err)
 	}
-	return &Root{dir: real, root: root}, nil
+	return &Root{dir: real, root: root, registry: newRegistry()}, nil
 }
 
 // Close releases the directory.
-func (r *Root) Close() error { return r.root.Close() }
+func (r *Root) Close() error {
+	r.registry.stop()
+	return r.root.Close()
+}
 
 // place is a checked position: an existing session directory beneath the root and a file name in it.
 type place struct {
@@ -66,8 +78,8 @@ func (p place) path() string { return filepath.Join(p.dir, p.name) }
 func (p place) close() { _ = p.root.Close() }
 
 // locate checks the caller's path: beneath the root, named after the epoch, no symbolic link on the way. The session's
-// directory is created with mode 0700.
-func (r *Root) locate(path string, epoch uint64) (place, error) {
+// directory is created with mode 0700, or must be there already.
+func (r *Root) locate(path string, epoch uint64, mustExist bool) (place, error) {
 	if !filepath.IsAbs(path) || filepath.Clean(path) != path {
 		return place{}, fmt.Errorf("%w: %s is not a clean absolute path", ErrPath, path)
 	}
@@ -83,8 +95,15 @@ func (r *Root) locate(path string, epoch uint64) (place, error) {
 	if err != nil || rel == "." || rel == ".." || strings.HasPrefix(rel, "../") {
 		return place{}, fmt.Errorf("%w: %s is not beneath the sessions directory", ErrPath, path)
 	}
-	if err = r.root.MkdirAll(rel, 0o700); err != nil {
-		return place{}, fmt.Errorf("%w: %w", ErrPath, err)
+	if mustExist {
+		if _, err = r.root.Lstat(rel); errors.Is(err, fs.ErrNotExist) {
+			return place{}, fmt.Errorf("%w: %s does not exist", ErrMissing, filepath.Join(r.dir, rel))
+		}
+	} else {
+		err = r.root.MkdirAll(rel, 0o700)
+	}
+	if err != nil {
+		return place{}, pathError(err)
 	}
 	dir := filepath.Join(r.dir, rel)
 	if real, linkErr := filepath.EvalSymlinks(dir); linkErr != nil || real != dir {
@@ -92,16 +111,27 @@ func (r *Root) locate(path string, epoch uint64) (place, error) {
 	}
 	sub, err := r.root.OpenRoot(rel)
 	if err != nil {
-		return place{}, fmt.Errorf("%w: %w", ErrPath, err)
+		return place{}, pathError(err)
 	}
 	p := place{root: sub, dir: dir, name: name}
-	for _, file := range []string{name, name + "-wal", name + "-shm"} {
+	for _, file := range []string{name, name + "-wal", name + "-journal", name + "-shm"} {
 		if info, statErr := sub.Lstat(file); statErr == nil && !info.Mode().IsRegular() {
 			p.close()
 			return place{}, fmt.Errorf("%w: %s is not a regular file", ErrPath, file)
 		}
 	}
 	return p, nil
+}
+
+// pathError tells a path that leads elsewhere from storage that fails.
+func pathError(err error) error {
+	for _, failure := range []syscall.Errno{syscall.EIO, syscall.EROFS, syscall.ENOSPC, syscall.EDQUOT, syscall.ESTALE,
+		syscall.ETIMEDOUT, syscall.ENOTCONN, syscall.EACCES, syscall.EPERM} {
+		if errors.Is(err, failure) {
+			return fmt.Errorf("session's directory: %w", err)
+		}
+	}
+	return fmt.Errorf("%w: %w", ErrPath, err)
 }
 
 // relThroughLinks finds the part of dir beneath the root when one of its ancestors is another name of the root.
@@ -162,9 +192,9 @@ func (p place) syncDir() error {
 	return nil
 }
 
-// removeFile removes a store with its journal.
+// removeFile removes a store with its journals.
 func (p place) removeFile(name string) {
-	for _, suffix := range []string{"", "-wal", "-shm"} {
+	for _, suffix := range []string{"", "-wal", "-journal", "-shm"} {
 		_ = p.root.Remove(name + suffix)
 	}
 }
@@ -186,6 +216,12 @@ func (p place) tidy(current uint64, now time.Time) {
 		}
 		if stamp, ok := asideStamp(entry.Name()); ok && now.Sub(stamp) > asideFor {
 			p.removeFile(entry.Name())
+		}
+		// a takeover that was cut; a slow owner of another epoch may still be at one that is younger
+		if store, ok := strings.CutPrefix(entry.Name(), draftPrefix); ok && age > supersededFor {
+			if _, ok = epochOf(store); ok {
+				p.removeFile(entry.Name())
+			}
 		}
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -19,14 +19,16 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// cacheKiB bounds SQLite's page cache per open store; 256 KiB was measured to cost no speed.
-const cacheKiB = 256
+const settlePause = 2 * time.Millisecond
 
 // Options of every store of the host.
 type Options struct {
 	NetworkID   string
 	Synchronous string        // FULL or NORMAL
+	Journal     string        // JournalWAL or JournalDelete
+	Locks       string        // LocksNone or LocksPosix
 	IdleClose   time.Duration // an unused connection is closed after this; 0 = never
+	Limit       time.Duration // storage that needs longer for one operation counts as hanging; 0 = 15 s
 	Log         waLog.Logger
 }
 
@@ -35,7 +37,8 @@ type Request struct {
 	Path              string
 	Epoch             uint64
 	PreviousOwnerGone bool
-	OnFailure         func(error) // called on the first error of SQLite itself, from any goroutine
+	MustExist         bool        // a store of this or a lower epoch must be there; nothing is created (ErrMissing)
+	OnFailure         func(error) // called when the storage fails or hangs, from any goroutine
 }
 
 // Store is one open session store.
@@ -43,50 +46,82 @@ type Store struct {
 	Device  *wastore.Device
 	place   place
 	db      *sql.DB
+	watch   watch
+	limit   time.Duration
+	release func() // gives the session's directory to the next one
 	removed atomic.Bool
+	closed  atomic.Bool
 }
 
-// Open takes over an older store if needed, checks the network mark, and loads the device.
+// Open takes over an older store if needed, checks the network mark, and loads the device. It returns ErrHung when the
+// storage does not answer in time; what was begun then ends by itself whenever the storage comes back, and until then
+// the session's directory is not opened again.
 func (r *Root) Open(ctx context.Context, o Options, q Request) (*Store, error) {
-	p, err := r.locate(q.Path, q.Epoch)
+	ctx, cancel := context.WithTimeout(ctx, o.limit())
+	defer cancel()
+	release, err := r.claim(ctx, filepath.Dir(q.Path))
 	if err != nil {
 		return nil, err
 	}
-	s, err := openAt(ctx, p, o, q)
+	var opened *Store
+	err = within(ctx, func() (err error) {
+		opened, err = r.open(ctx, o, q)
+		if err != nil {
+			release()
+		} else {
+			opened.release = release
+		}
+		return err
+	}, func(err error) {
+		if err == nil { // it came back after nobody waited any more
+			_ = opened.closeNow()
+		}
+	})
 	if err != nil {
-		p.close()
 		return nil, classify(err)
+	}
+	r.add(opened)
+	return opened, nil
+}
+
+func (r *Root) open(ctx context.Context, o Options, q Request) (*Store, error) {
+	p, err := r.locate(q.Path, q.Epoch, q.MustExist)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{place: p, limit: o.limit()}
+	if err = s.open(ctx, r.copies, o, q); err != nil {
+		p.close()
+		return nil, err
 	}
 	p.tidy(q.Epoch, time.Now())
 	return s, nil
 }
 
-func openAt(ctx context.Context, p place, o Options, q Request) (*Store, error) {
-	if err := p.prepare(ctx, q.Epoch, q.PreviousOwnerGone); err != nil {
-		return nil, err
+func (s *Store) open(ctx context.Context, slots chan struct{}, o Options, q Request) error {
+	p := s.place
+	there, err := takeover{place: p, options: o, slots: slots}.prepare(ctx, q.Epoch, q.PreviousOwnerGone)
+	if err != nil {
+		return err
+	}
+	if !there && q.MustExist {
+		return fmt.Errorf("%w: no store in %s", ErrMissing, p.dir)
 	}
 	// Created here so that no file ever exists with wider rights than 0600.
 	file, err := p.root.OpenFile(p.name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("create store: %w", err)
+		return fmt.Errorf("create store: %w", err)
 	}
-	err = errors.Join(file.Chmod(0o600), file.Close(), p.syncDir())
-	if err != nil {
-		return nil, fmt.Errorf("create store: %w", err)
+	if err = errors.Join(file.Chmod(0o600), file.Close(), p.syncDir()); err != nil {
+		return fmt.Errorf("create store: %w", err)
 	}
-	db, err := sql.Open("sqlite", source(p.path(), o.Synchronous))
-	if err != nil {
-		return nil, fmt.Errorf("open store: %w", err)
-	}
-	db.SetMaxOpenConns(1)
-	db.SetMaxIdleConns(1)
-	db.SetConnMaxIdleTime(o.IdleClose)
-	s := &Store{place: p, db: db}
+	s.watch.onFailure = q.OnFailure
+	s.db = o.connector(p.path(), &s.watch).open()
+	s.db.SetConnMaxIdleTime(o.IdleClose)
 	if err = s.load(ctx, o, q); err != nil {
-		_ = db.Close()
-		return nil, err
+		_ = s.db.Close()
 	}
-	return s, nil
+	return err
 }
 
 func (s *Store) load(ctx context.Context, o Options, q Request) error {
@@ -105,16 +140,6 @@ func (s *Store) load(ctx context.Context, o Options, q Request) error {
 	keeper := &keeper{inner: container, store: s, onFailure: q.OnFailure}
 	keeper.install(device)
 	return nil
-}
-
-// source is the DSN. Transactions start immediate, so that a busy file shows at once; the time-out is small because only
-// this process may have the file open.
-func source(path, synchronous string) string {
-	pragmas := url.Values{"_txlock": {"immediate"}, "_pragma": {
-		"foreign_keys(1)", "busy_timeout(2000)", "journal_mode(WAL)",
-		"synchronous(" + synchronous + ")", fmt.Sprintf("cache_size(-%d)", cacheKiB),
-	}}
-	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: pragmas.Encode()}).String()
 }
 
 // checkNetwork compares the store's network mark; a new store is marked, an old one without mark is refused.
@@ -153,9 +178,31 @@ func checkNetwork(ctx context.Context, db *sql.DB, id string) error {
 	return nil
 }
 
+// Check writes to the store and so tells whether its storage works. It returns within the limit of the options.
+func (s *Store) Check(ctx context.Context) error {
+	if s.watch.hangs(s.limit) {
+		return ErrHung // still at the operation that made us look
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.limit)
+	defer cancel()
+	return classify(within(ctx, func() error {
+		_, err := s.db.ExecContext(ctx, "UPDATE blazz_network SET id = id")
+		return err
+	}, nil))
+}
+
 // Close closes the file; a store whose device was removed is set aside under the name removed.{unix}.db, so that the
-// next start begins fresh while the old identity can still be looked at for a week.
+// next start begins fresh while the old identity can still be looked at for a week. It returns ErrHung when the storage
+// does not answer in time, and goes on by itself.
 func (s *Store) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.limit)
+	defer cancel()
+	return within(ctx, s.closeNow, nil)
+}
+
+func (s *Store) closeNow() error {
+	defer s.closed.Store(true)
+	defer s.release()
 	defer s.place.close()
 	if s.removed.Load() {
 		_, _ = s.db.Exec("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -163,17 +210,30 @@ func (s *Store) Close() error {
 	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("close store: %w", err)
 	}
-	if !s.removed.Load() {
-		return nil
+	for s.db.Stats().OpenConnections > 0 { // database/sql does not wait for a connection that is at work
+		time.Sleep(settlePause)
 	}
+	if s.removed.Load() {
+		return s.setAside()
+	}
+	return nil
+}
+
+// Closed says whether nothing of this process touches the file any more.
+func (s *Store) Closed() bool { return s.closed.Load() }
+
+func (s *Store) setAside() error {
 	stamp := time.Now().Unix()
 	name := fmt.Sprintf("removed.%d.db", stamp)
 	for s.exists(name) {
 		stamp++
 		name = fmt.Sprintf("removed.%d.db", stamp)
 	}
-	if s.exists(s.place.name + "-wal") {
-		if err := s.place.root.Rename(s.place.name+"-wal", name+"-wal"); err != nil {
+	for _, suffix := range journals {
+		if !s.exists(s.place.name + suffix) {
+			continue
+		}
+		if err := s.place.root.Rename(s.place.name+suffix, name+suffix); err != nil {
 			return fmt.Errorf("set journal aside: %w", err)
 		}
 	}
@@ -202,34 +262,6 @@ func (s *Store) Remove() { s.removed.Store(true) }
 
 // Removed says whether the device was removed, by us or by the phone.
 func (s *Store) Removed() bool { return s.removed.Load() }
-
-// checkAndFold writes a journal back into its file and checks integrity.
-func checkAndFold(ctx context.Context, path string) error {
-	db, err := sql.Open("sqlite", source(path, "FULL"))
-	if err != nil {
-		return fmt.Errorf("open copy: %w", err)
-	}
-	defer db.Close()
-	db.SetMaxOpenConns(1)
-	var verdict string
-	if err = db.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&verdict); err != nil {
-		return fmt.Errorf("check copy: %w", err)
-	}
-	if verdict != "ok" {
-		return fmt.Errorf("%w: %s", ErrCorrupt, verdict)
-	}
-	if _, err = db.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
-		return fmt.Errorf("fold journal: %w", err)
-	}
-	if err = db.Close(); err != nil {
-		return fmt.Errorf("close copy: %w", err)
-	}
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return fmt.Errorf("sync copy: %w", err)
-	}
-	return errors.Join(file.Sync(), file.Close())
-}
 
 // classify turns SQLite's own corruption codes into ErrCorrupt.
 func classify(err error) error {

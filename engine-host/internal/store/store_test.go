@@ -16,7 +16,10 @@ import (
 )
 
 func options() Options {
-	return Options{NetworkID: "sim-test", Synchronous: "NORMAL", IdleClose: time.Second, Log: waLog.Noop}
+	return Options{
+		NetworkID: "sim-test", Synchronous: "NORMAL", Journal: JournalWAL, Locks: LocksPosix, IdleClose: time.Second,
+		Log: waLog.Noop,
+	}
 }
 
 type fixture struct {

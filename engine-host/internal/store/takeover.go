@@ -1,27 +1,46 @@
 package store
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 )
 
-// prepare makes sure that the file of this epoch is the newest one, taking over the newest older store if there is one.
-// rename says that the previous owner is proven gone; without it the previous store is copied and never touched.
-func (p place) prepare(ctx context.Context, epoch uint64, rename bool) error {
-	epochs, err := p.epochs()
+const (
+	draftPrefix = "takeover."
+	// copyTries bounds how often a copy is begun anew because its source moved. A previous owner that still writes has
+	// lost its right to and ends within a lease; the start of the session is repeated later.
+	copyTries = 5
+	walHeader = 32 // bytes: magic, version, page size, sequence, two salts, two checksums (SQLite's file format, 4.1)
+)
+
+// takeover makes the store of one epoch out of the newest older one.
+type takeover struct {
+	place
+	options Options
+	slots   chan struct{} // bounds copies
+}
+
+// prepare makes sure that the file of this epoch is the newest one, taking over the newest older store if there is one;
+// it says whether there is a store now. rename says that the previous owner is proven gone; without it the previous
+// store is copied and never touched.
+func (t takeover) prepare(ctx context.Context, epoch uint64, rename bool) (bool, error) {
+	epochs, err := t.epochs()
 	if err != nil {
-		return err
+		return false, err
 	}
 	var previous uint64
 	found, present := false, false
 	for _, other := range epochs {
 		switch {
 		case other > epoch:
-			return fmt.Errorf("%w: a store of epoch %d exists, %d may not be opened any more", ErrStaleEpoch, other, epoch)
+			return false, fmt.Errorf("%w: a store of epoch %d exists, %d may not be opened any more", ErrStaleEpoch, other, epoch)
 		case other == epoch:
 			present = true
 		case !found || other > previous:
@@ -29,107 +48,238 @@ func (p place) prepare(ctx context.Context, epoch uint64, rename bool) error {
 		}
 	}
 	if present || !found {
-		return nil
+		return present, nil
 	}
 	if rename {
-		return p.rename(fileName(previous))
+		return true, t.rename(fileName(previous))
 	}
-	return p.copy(ctx, fileName(previous))
+	select {
+	case t.slots <- struct{}{}:
+		defer func() { <-t.slots }()
+	case <-ctx.Done():
+		return false, fmt.Errorf("wait for other takeovers: %w", ctx.Err())
+	}
+	return true, t.copy(ctx, fileName(previous))
 }
 
-// rename moves journal and store. The journal goes first: when the host dies in between, the next takeover finds the
-// store without a journal and the orphaned journal beside it (see orphan).
-func (p place) rename(from string) error {
-	journal, err := p.journalOf(from)
-	if err != nil {
-		return err
-	}
-	_ = p.root.Remove(from + "-shm") // rebuilt from the journal
-	if journal != "" && journal != p.name+"-wal" {
-		if err = p.root.Rename(journal, p.name+"-wal"); err != nil {
+// rename moves journals and store. The journals go first: when the host dies in between, the next takeover finds the
+// store without a journal and the orphaned journal beside it (see journalOf).
+func (t takeover) rename(from string) error {
+	_ = t.root.Remove(from + "-shm")
+	for _, suffix := range journals {
+		journal, err := t.journalOf(from, suffix)
+		if err != nil {
+			return err
+		}
+		if journal == "" || journal == t.name+suffix {
+			continue
+		}
+		if err = t.root.Rename(journal, t.name+suffix); err != nil {
 			return fmt.Errorf("take over journal: %w", err)
 		}
 	}
-	if err = p.root.Rename(from, p.name); err != nil {
+	if err := t.root.Rename(from, t.name); err != nil {
 		return fmt.Errorf("take over store: %w", err)
 	}
-	return p.syncDir()
+	return t.syncDir()
 }
 
-// journalOf returns the name of the write-ahead log that belongs to a store, "" when it has none.
-func (p place) journalOf(store string) (string, error) {
-	if _, err := p.root.Lstat(store + "-wal"); err == nil {
-		return store + "-wal", nil
+// journalOf returns the name of the journal of one kind that belongs to a store, "" when it has none.
+func (t takeover) journalOf(store, suffix string) (string, error) {
+	if _, err := t.root.Lstat(store + suffix); err == nil {
+		return store + suffix, nil
 	}
-	entries, err := fs.ReadDir(p.root.FS(), ".")
+	entries, err := fs.ReadDir(t.root.FS(), ".")
 	if err != nil {
 		return "", fmt.Errorf("list stores: %w", err)
 	}
 	for _, entry := range entries {
-		name := entry.Name()
-		if len(name) < 4 || name[len(name)-4:] != "-wal" {
+		owner, ok := strings.CutSuffix(entry.Name(), suffix)
+		if !ok {
 			continue
 		}
-		owner := name[:len(name)-4]
-		if _, ok := epochOf(owner); !ok {
+		if _, ok = epochOf(owner); !ok {
 			continue
 		}
-		if _, err = p.root.Lstat(owner); errors.Is(err, fs.ErrNotExist) {
-			return name, nil // a rename was cut after the journal
+		if _, err = t.root.Lstat(owner); errors.Is(err, fs.ErrNotExist) {
+			return entry.Name(), nil // a rename was cut after the journal
 		}
 	}
 	return "", nil
 }
 
-// copy copies store and journal under a temporary name, brings both to disk, folds the journal in, checks integrity, and
-// only then gives the copy its name. The previous store stays as it is.
-func (p place) copy(ctx context.Context, from string) error {
-	journal, err := p.journalOf(from)
-	if err != nil {
-		return err
-	}
-	draft := "takeover." + p.name
-	p.removeFile(draft)
-	if err = p.copyFile(from, draft); err != nil {
-		return err
-	}
-	if journal != "" {
-		if err = p.copyFile(journal, draft+"-wal"); err != nil {
+// copy copies store and journals under a temporary name, brings them to disk, lets SQLite fold the journals in and check
+// integrity, and only then gives the copy its name. The previous store stays as it is: its owner may be frozen and wake
+// up at any time, with the file open, and then writes into a file that nobody opens again.
+func (t takeover) copy(ctx context.Context, from string) (err error) {
+	draft := draftPrefix + t.name
+	defer func() {
+		if err != nil {
+			t.removeFile(draft)
+		}
+	}()
+	for try := 0; ; try++ {
+		t.removeFile(draft)
+		var settled bool
+		if settled, err = t.snapshot(ctx, from, draft); err != nil {
 			return err
 		}
+		if settled {
+			break
+		}
+		if try == copyTries {
+			return ErrUnsettled
+		}
 	}
-	if err = checkAndFold(ctx, place{root: p.root, dir: p.dir, name: draft}.path()); err != nil {
-		p.removeFile(draft)
+	if err = t.checkAndFold(ctx, draft); err != nil {
 		return err
 	}
-	_ = p.root.Remove(draft + "-wal")
-	_ = p.root.Remove(draft + "-shm")
-	if err = p.root.Rename(draft, p.name); err != nil {
+	for _, suffix := range append([]string{"-shm"}, journals...) {
+		_ = t.root.Remove(draft + suffix)
+	}
+	if err = t.root.Rename(draft, t.name); err != nil {
 		return fmt.Errorf("take over store: %w", err)
 	}
-	return p.syncDir()
+	return t.syncDir()
 }
 
-func (p place) copyFile(from, to string) (err error) {
-	source, err := p.root.Open(from)
+// snapshot copies store and journals, and says whether they were one state. A write-ahead log only grows until it is
+// written back; writing back changes the store, starting anew changes the log's header. So a copy is consistent when the
+// store reads the same before and after, and the header did not change. A rollback journal must not change at all.
+func (t takeover) snapshot(ctx context.Context, from, draft string) (bool, error) {
+	names := map[string]string{}
+	before := map[string][]byte{}
+	for _, suffix := range journals {
+		name, err := t.journalOf(from, suffix)
+		if err == nil {
+			names[suffix] = name
+			before[suffix], err = t.fingerprint(ctx, name, suffix)
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	stored, err := t.copyFile(ctx, from, draft)
 	if err != nil {
-		return fmt.Errorf("copy store: %w", err)
+		return false, err
+	}
+	for suffix, name := range names {
+		if name == "" {
+			continue
+		}
+		if _, err = t.copyFile(ctx, name, draft+suffix); errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		} else if err != nil {
+			return false, err
+		}
+	}
+	again, err := t.fingerprint(ctx, from, "")
+	if err != nil || !bytes.Equal(stored, again) {
+		return false, err
+	}
+	for _, suffix := range journals {
+		name, err := t.journalOf(from, suffix)
+		if err != nil || name != names[suffix] {
+			return false, err
+		}
+		after, err := t.fingerprint(ctx, name, suffix)
+		if err != nil || !bytes.Equal(before[suffix], after) {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// fingerprint tells states of a file apart: by the header of a write-ahead log, by the content of anything else. A file
+// that does not exist has the fingerprint nil.
+func (t takeover) fingerprint(ctx context.Context, name, suffix string) ([]byte, error) {
+	if name == "" {
+		return nil, nil
+	}
+	file, err := t.root.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read store: %w", err)
+	}
+	defer file.Close()
+	if suffix == "-wal" {
+		head, err := io.ReadAll(io.LimitReader(file, walHeader))
+		if err != nil {
+			return nil, fmt.Errorf("read journal: %w", err)
+		}
+		return head, nil
+	}
+	hash := sha256.New()
+	if _, err = io.Copy(hash, untilDone{ctx, file}); err != nil {
+		return nil, fmt.Errorf("read store: %w", err)
+	}
+	return hash.Sum(nil), nil
+}
+
+// copyFile copies a file, brings the copy to disk and returns the fingerprint of what was read.
+func (t takeover) copyFile(ctx context.Context, from, to string) (_ []byte, err error) {
+	source, err := t.root.Open(from)
+	if err != nil {
+		return nil, fmt.Errorf("copy store: %w", err)
 	}
 	defer source.Close()
-	target, err := p.root.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	target, err := t.root.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
-		return fmt.Errorf("copy store: %w", err)
+		return nil, fmt.Errorf("copy store: %w", err)
 	}
 	defer func() {
 		if closeErr := target.Close(); err == nil && closeErr != nil {
 			err = fmt.Errorf("copy store: %w", closeErr)
 		}
 	}()
-	if _, err = io.Copy(target, source); err != nil {
-		return fmt.Errorf("copy store: %w", err)
+	hash := sha256.New()
+	if _, err = io.Copy(io.MultiWriter(target, hash), untilDone{ctx, source}); err != nil {
+		return nil, fmt.Errorf("copy store: %w", err)
 	}
 	if err = target.Sync(); err != nil {
-		return fmt.Errorf("copy store: %w", err)
+		return nil, fmt.Errorf("copy store: %w", err)
 	}
-	return nil
+	return hash.Sum(nil), nil
+}
+
+// checkAndFold writes the draft's journals back into it and checks integrity.
+func (t takeover) checkAndFold(ctx context.Context, draft string) error {
+	options := t.options
+	options.Synchronous = "FULL"
+	path := place{root: t.root, dir: t.dir, name: draft}.path()
+	db := options.connector(path, &watch{}).open()
+	defer db.Close()
+	var verdict string
+	if err := db.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&verdict); err != nil {
+		return fmt.Errorf("check copy: %w", err)
+	}
+	if verdict != "ok" {
+		return fmt.Errorf("%w: %s", ErrCorrupt, verdict)
+	}
+	if _, err := db.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+		return fmt.Errorf("fold journal: %w", err)
+	}
+	if err := db.Close(); err != nil {
+		return fmt.Errorf("close copy: %w", err)
+	}
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("sync copy: %w", err)
+	}
+	return errors.Join(file.Sync(), file.Close())
+}
+
+// untilDone ends a long read when ctx does.
+type untilDone struct {
+	ctx  context.Context
+	from io.Reader
+}
+
+func (u untilDone) Read(into []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.from.Read(into)
 }

@@ -1,0 +1,364 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+)
+
+func eachMode(t *testing.T, test func(t *testing.T, o Options)) {
+	for _, journal := range []string{JournalWAL, JournalDelete} {
+		for _, locks := range []string{LocksNone, LocksPosix} {
+			t.Run(journal+"-"+locks, func(t *testing.T) {
+				t.Parallel()
+				o := options()
+				o.Journal, o.Locks, o.Synchronous = journal, locks, "FULL"
+				test(t, o)
+			})
+		}
+	}
+}
+
+func (f *fixture) openWith(o Options, epoch uint64) (*Store, error) {
+	return f.root.Open(f.t.Context(), o, Request{Path: f.path(fileName(epoch)), Epoch: epoch})
+}
+
+func TestEveryModeIsInForceAndSharesNoMemory(t *testing.T) {
+	eachMode(t, func(t *testing.T, o Options) {
+		f := newFixture(t)
+		s, err := f.openWith(o, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		link(t, s, "x")
+		var journal, locking string
+		var synchronous int
+		err = errors.Join(
+			s.db.QueryRow("PRAGMA journal_mode").Scan(&journal), s.db.QueryRow("PRAGMA locking_mode").Scan(&locking),
+			s.db.QueryRow("PRAGMA synchronous").Scan(&synchronous))
+		if err != nil || journal != o.Journal || locking != "exclusive" || synchronous != 2 {
+			t.Errorf("journal %s, locking %s, synchronous %d: %v", journal, locking, synchronous, err)
+		}
+		if f.exists("store.1.db-shm") || f.exists("store.1.db-wal") != (o.Journal == JournalWAL) {
+			t.Error("wrong files beside the store")
+		}
+		f.close(s)
+	})
+}
+
+// holdLock locks the whole file from another process, as SQLite elsewhere would, until the test ends.
+func holdLock(t *testing.T, path string) {
+	t.Helper()
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("needs python3 to lock a file from another process")
+	}
+	holder := exec.Command(python, "-c", "import fcntl,sys; f=open(sys.argv[1],'r+b'); fcntl.lockf(f, fcntl.LOCK_EX); print('held', flush=True); sys.stdin.read()", path)
+	stdin, err := holder.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := holder.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err = holder.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = stdin.Close(); _ = holder.Wait() })
+	if _, err = stdout.Read(make([]byte, 4)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestALockThatSomebodyHoldsIsNeverWaitedFor(t *testing.T) {
+	eachMode(t, func(t *testing.T, o Options) {
+		f := newFixture(t)
+		s, err := f.openWith(o, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		link(t, s, "x")
+		f.close(s)
+		holdLock(t, f.path("store.1.db"))
+		began := time.Now()
+		s, err = f.openWith(o, 1)
+		if o.Locks == LocksNone {
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.close(s)
+		} else if err == nil || !IsBroken(err) {
+			t.Errorf("a held lock must be an error here: %v", err)
+		}
+		if s, err = f.openWith(o, 2); err != nil {
+			t.Fatalf("takeover from a locked store: %v", err)
+		}
+		f.close(s)
+		if waited := time.Since(began); waited > time.Second {
+			t.Errorf("waited %v", waited)
+		}
+	})
+}
+
+func TestAnIdleStoreIsClosedAndOpenedAgain(t *testing.T) {
+	eachMode(t, func(t *testing.T, o Options) {
+		o.IdleClose = 50 * time.Millisecond
+		f := newFixture(t)
+		s, err := f.openWith(o, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		link(t, s, "x")
+		deadline := time.Now().Add(10 * time.Second)
+		for s.db.Stats().OpenConnections > 0 && time.Now().Before(deadline) {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if s.db.Stats().OpenConnections > 0 || f.exists("store.1.db-wal") {
+			t.Fatal("still open")
+		}
+		if err = s.Check(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.close(s)
+	})
+}
+
+// leave writes the files that an owner has on disk at one moment, with changes that are only in its journal.
+func leave(t *testing.T, f *fixture, o Options, epoch uint64, name string) {
+	t.Helper()
+	s, err := f.openWith(o, epoch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link(t, s, name)
+	if o.Journal == JournalWAL {
+		f.killed(s, epoch)
+		return
+	}
+	// A rollback journal is hot in the middle of a transaction whose pages are already in the file.
+	if _, err = s.db.Exec("PRAGMA cache_size = 1"); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := s.db.Begin()
+	if err == nil {
+		_, err = tx.Exec("UPDATE whatsmeow_device SET push_name = 'never committed'")
+	}
+	if err == nil {
+		_, err = tx.Exec("CREATE TABLE filler AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) SELECT i, randomblob(500) b FROM n")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	saved := map[string][]byte{}
+	for _, suffix := range []string{"", "-journal"} {
+		if saved[suffix], err = os.ReadFile(f.path(fileName(epoch) + suffix)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = tx.Rollback()
+	f.close(s)
+	for suffix, content := range saved {
+		if err = os.WriteFile(f.path(fileName(epoch)+suffix), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestATakeoverBringsAHotJournalOfEitherKindToAGoodEnd(t *testing.T) {
+	eachMode(t, func(t *testing.T, o Options) {
+		for name, gone := range map[string]bool{"copy": false, "rename": true} {
+			t.Run(name, func(t *testing.T) {
+				f := newFixture(t)
+				leave(t, f, o, 3, "committed")
+				before, _ := os.ReadFile(f.path("store.3.db"))
+				s, err := f.root.Open(t.Context(), o, Request{Path: f.path("store.4.db"), Epoch: 4, PreviousOwnerGone: gone})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer f.close(s)
+				if s.Device.PushName != "committed" {
+					t.Errorf("taken over %q", s.Device.PushName)
+				}
+				if after, _ := os.ReadFile(f.path("store.3.db")); !gone && !slices.Equal(before, after) {
+					t.Error("the previous store was changed")
+				}
+			})
+		}
+	})
+}
+
+func TestATakeoverMayChangeTheModeOfAStore(t *testing.T) {
+	f := newFixture(t)
+	for epoch, journal := range []string{JournalWAL, JournalDelete, JournalWAL} {
+		o := options()
+		o.Journal, o.Locks = journal, LocksNone
+		s, err := f.openWith(o, uint64(epoch+1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if epoch == 0 {
+			link(t, s, "x")
+		}
+		if s.Device.PushName != "x" {
+			t.Fatal("identity lost")
+		}
+		f.killedOr(s, uint64(epoch+1))
+	}
+}
+
+// killedOr leaves a write-ahead log behind where there is one.
+func (f *fixture) killedOr(s *Store, epoch uint64) {
+	if f.exists(fileName(epoch) + "-wal") {
+		f.killed(s, epoch)
+	} else {
+		f.close(s)
+	}
+}
+
+// TestAnOwnerThatStillWritesNeverGivesAMixture copies again and again while the previous owner commits pairs of rows that
+// must agree: a copy holds whole transactions, or says that it could not be made.
+func TestAnOwnerThatStillWritesNeverGivesAMixture(t *testing.T) {
+	eachMode(t, func(t *testing.T, o Options) {
+		if o.Locks == LocksPosix {
+			t.Skip("copies take no locks")
+		}
+		f := newFixture(t)
+		owner, err := f.openWith(o, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		link(t, owner, "x")
+		for _, statement := range []string{
+			"PRAGMA wal_autocheckpoint = 20", "CREATE TABLE pair (id INTEGER PRIMARY KEY, n INTEGER, filler BLOB)",
+			"INSERT INTO pair VALUES (1, 0, randomblob(700000)), (2, 0, randomblob(700000))",
+		} {
+			if _, err = owner.db.Exec(statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stop, stopped := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(stopped)
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, err := owner.db.Exec("UPDATE pair SET n = n + 1, filler = randomblob(700000)"); err != nil {
+					t.Error(err)
+					return
+				}
+				if n%4 == 0 {
+					time.Sleep(60 * time.Millisecond) // long enough for a copy, now and then
+				}
+			}
+		}()
+		elsewhere, err := OpenRoot(f.dir) // another host
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer elsewhere.Close()
+		copied := 0
+		for epoch := uint64(2); epoch < 14; epoch++ {
+			s, err := elsewhere.Open(t.Context(), o, Request{Path: f.path(fileName(epoch)), Epoch: epoch})
+			if err != nil {
+				if !errors.Is(err, ErrUnsettled) {
+					t.Errorf("copy: %v", err)
+				}
+				continue
+			}
+			copied++
+			var least, most int
+			if err = s.db.QueryRow("SELECT min(n), max(n) FROM pair").Scan(&least, &most); err != nil || least != most {
+				t.Errorf("a mixture: %d and %d, %v", least, most, err)
+			}
+			f.close(s)
+			for _, suffix := range []string{"", "-wal", "-journal"} { // the next copy is of the owner's store again
+				_ = os.Remove(f.path(fileName(epoch) + suffix))
+			}
+		}
+		close(stop)
+		<-stopped
+		f.close(owner)
+		t.Logf("%d of 12 copies were made", copied)
+	})
+}
+
+func TestAFrozenOwnerThatWakesUpWritesIntoItsOwnFileOnly(t *testing.T) {
+	eachMode(t, func(t *testing.T, o Options) {
+		f := newFixture(t)
+		frozen, err := f.openWith(o, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		link(t, frozen, "before")
+		elsewhere, err := OpenRoot(f.dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer elsewhere.Close()
+		s, err := elsewhere.Open(t.Context(), o, Request{Path: f.path("store.2.db"), Epoch: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = frozen.db.Exec("UPDATE whatsmeow_device SET push_name = 'after'"); err != nil {
+			t.Fatal(err)
+		}
+		f.close(frozen)
+		f.close(s)
+		db, err := sql.Open("sqlite", f.path("store.2.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		var name, verdict string
+		err = errors.Join(db.QueryRow("SELECT push_name FROM whatsmeow_device").Scan(&name), db.QueryRow("PRAGMA integrity_check").Scan(&verdict))
+		if err != nil || name != "before" || verdict != "ok" {
+			t.Errorf("%q, %s: %v", name, verdict, err)
+		}
+		if _, err = elsewhere.Open(t.Context(), o, Request{Path: f.path("store.1.db"), Epoch: 1}); !errors.Is(err, ErrStaleEpoch) {
+			t.Errorf("the old owner could open its store again: %v", err)
+		}
+	})
+}
+
+func TestACutOrHalfCopiedStoreHasTheRightName(t *testing.T) {
+	eachMode(t, func(t *testing.T, o Options) {
+		for name, c := range map[string]struct {
+			spoil func(f *fixture)
+			want  error
+		}{
+			"cut in the middle": {func(f *fixture) { _ = os.Truncate(f.path("store.1.db"), 10_000) }, ErrCorrupt},
+			"no file":           {func(f *fixture) { _ = os.Remove(f.path("store.1.db")) }, ErrMissing},
+			"no directory":      {func(f *fixture) { _ = os.RemoveAll(filepath.Dir(f.path(""))) }, ErrMissing},
+			"a half copied draft only": {func(f *fixture) {
+				_ = os.Rename(f.path("store.1.db"), f.path("takeover.store.2.db"))
+			}, ErrMissing},
+		} {
+			t.Run(name, func(t *testing.T) {
+				f := newFixture(t)
+				s, err := f.openWith(o, 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				link(t, s, "x")
+				f.close(s)
+				c.spoil(f)
+				_, err = f.root.Open(t.Context(), o, Request{Path: f.path("store.2.db"), Epoch: 2, MustExist: true})
+				if !errors.Is(err, c.want) {
+					t.Errorf("got %v", err)
+				}
+				if f.exists("store.2.db") {
+					t.Error("something got the name of a store")
+				}
+			})
+		}
+	})
+}
