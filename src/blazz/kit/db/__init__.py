@@ -2,6 +2,7 @@
 
 from blazz.kit.db.database import Database, Tx
 from blazz.kit.db.metadata import metadata, same_workspace, scoped_table, workspace_key
+from blazz.kit.db.options import ServerOptions
 from blazz.kit.db.scope import Platform, Scope, ScopeError, Workspace, Workspaces
 from blazz.kit.db.statements import insert_or_ignore, upsert
 from blazz.kit.db.types import JsonDoc, Key, UtcDateTime
@@ -13,6 +14,7 @@ __all__ = [
     "Platform",
     "Scope",
     "ScopeError",
+    "ServerOptions",
     "Tx",
     "UtcDateTime",
     "Workspace",

@@ -13,8 +13,9 @@ from typing import Any, Concatenate, NoReturn, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Executable, RowMapping
 from sqlalchemy.engine import Connection, CursorResult
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
+from blazz.kit.db.faults import Fault, fault_of
 from blazz.kit.db.options import ServerOptions
 from blazz.kit.db.scope import Scope, Workspace
 from blazz.kit.errors import BlazzError, unavailable
@@ -223,9 +224,7 @@ class Database:
 def translate(error: BaseException) -> BaseException:
     """Return the error a caller should see for a driver's failure; anything else unchanged."""
     if isinstance(error, DBAPIError) and not isinstance(error, BlazzError):
-        from sqlalchemy.exc import DataError, IntegrityError
-
-        if isinstance(error, (IntegrityError, DataError)):
+        if isinstance(error, (IntegrityError, DataError)) or fault_of(error) in (Fault.CONTENT, Fault.UNIQUE):
             return error
         failure = unavailable(
             "database_unavailable",

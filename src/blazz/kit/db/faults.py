@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from enum import Enum
-from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from blazz.kit.failpoints import FailpointError
-
-T = TypeVar("T")
 
 
 class Fault(Enum):
@@ -22,6 +19,8 @@ class Fault(Enum):
     """Deadlock, serialization failure, a lock not had in time: undone by the server, may succeed when repeated."""
     UNIQUE = "unique"
     """A unique key is taken: perhaps by a row of another process that can be seen now."""
+    CONTENT = "content"
+    """The values cannot be stored: too long, out of range, not text, against another constraint."""
     LOST = "lost"
     """The connection is gone or could not be made."""
     BUSY = "busy"
@@ -35,12 +34,17 @@ _PG_UNIQUE = {"23505"}
 # class 08 connection exceptions; 57P01-57P05 shutdown, crash, starting up, database dropped, idle session ended;
 # 25P03 idle in a transaction for too long; 53300 too many connections
 _PG_LOST = {"57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "53300"}
+# class 22 data exceptions, class 23 violated constraints
+_PG_CONTENT = ("22", "23")
 # 1213 deadlock, 1205 lock wait time-out, 1020 record changed since last read (snapshot isolation of MariaDB)
 _MY_CONFLICT = {1213, 1205, 1020}
 _MY_UNIQUE = {1062, 1586}
 # 1040 too many connections, 1053 shutting down, 1927 killed, 2002/2003 cannot connect, 2006/2013/2055 lost,
 # 4031 idle for too long
 _MY_LOST = {1040, 1053, 1927, 2002, 2003, 2006, 2013, 2055, 4031}
+# 1048 null, 1264 out of range, 1265/1292/1366 not of this type or character set, 1406 too long, 1451/1452 foreign key,
+# 3140 not JSON, 3819/4025 check constraint
+_MY_CONTENT = {1048, 1264, 1265, 1292, 1366, 1406, 1451, 1452, 3140, 3819, 4025}
 
 
 def fault_of(error: BaseException) -> Fault:
@@ -59,26 +63,43 @@ def fault_of(error: BaseException) -> Fault:
 
 
 def _fault_of_one(error: BaseException) -> Fault:
+    module = type(error).__module__
     code = error.args[0] if error.args else None
-    if isinstance(code, int) and type(error).__module__.startswith("asyncmy"):
-        return _by_code(code, _MY_CONFLICT, _MY_UNIQUE, _MY_LOST, False)
+    if isinstance(code, int) and module.startswith("asyncmy"):
+        return _mysql_fault(code)
     state = getattr(error, "sqlstate", None)
     if isinstance(state, str):
-        return _by_code(state, _PG_CONFLICT, _PG_UNIQUE, _PG_LOST, state.startswith("08"))
-    if isinstance(error, asyncio.IncompleteReadError | ConnectionError | OSError):
+        return _postgres_fault(state)
+    if isinstance(error, asyncio.IncompleteReadError | OSError):
         return Fault.LOST  # a time-out of the driver is an OSError too
-    text = str(error)
-    if type(error).__module__.startswith("asyncpg") and ("closed" in text or "connection" in text.lower()):
-        return Fault.LOST
+    if module.startswith("asyncpg"):
+        if isinstance(error, ValueError):
+            return Fault.CONTENT  # the driver itself could not put a value into its type
+        if "closed" in str(error) or "connection" in str(error).lower():
+            return Fault.LOST
     return Fault.OTHER
 
 
-def _by_code(code: T, conflict: set[T], unique: set[T], lost: set[T], other_lost: bool) -> Fault:
-    if code in conflict:
+def _postgres_fault(state: str) -> Fault:
+    if state in _PG_CONFLICT:
         return Fault.CONFLICT
-    if code in unique:
+    if state in _PG_UNIQUE:
         return Fault.UNIQUE
-    return Fault.LOST if code in lost or other_lost else Fault.OTHER
+    if state in _PG_LOST or state.startswith("08"):
+        return Fault.LOST
+    return Fault.CONTENT if state.startswith(_PG_CONTENT) else Fault.OTHER
+
+
+def _mysql_fault(code: int) -> Fault:
+    for codes, fault in (
+        (_MY_CONFLICT, Fault.CONFLICT),
+        (_MY_UNIQUE, Fault.UNIQUE),
+        (_MY_LOST, Fault.LOST),
+        (_MY_CONTENT, Fault.CONTENT),
+    ):
+        if code in codes:
+            return fault
+    return Fault.OTHER
 
 
 def _parts(error: BaseException) -> Iterator[BaseException]:
