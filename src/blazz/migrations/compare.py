@@ -10,6 +10,8 @@ from sqlalchemy import Column, MetaData
 from sqlalchemy.engine import Connection
 from sqlalchemy.types import TypeEngine
 
+from blazz.kit.db.types import Key
+
 
 def differences(connection: Connection, metadata: MetaData, *, more_is_fine: bool = False) -> list[str]:
     """Return one line per difference; with `more_is_fine` only what is missing or other, not what is added."""
@@ -25,8 +27,15 @@ def types_differ(
     inspected_type: TypeEngine[Any],
     metadata_type: TypeEngine[Any],
 ) -> bool | None:
-    """Return whether a column's type is not what this version makes; None leaves it to Alembic."""
-    return None
+    """Return True when a column's type is not what this version makes; None leaves it to Alembic, which sees the rest.
+
+    A key whose text is compared by another rule than byte by byte lets two keys be one.
+    """
+    if not isinstance(metadata_type, Key):
+        return None
+    made = metadata_type.load_dialect_impl(context.connection.dialect) if context.connection is not None else None
+    wanted, found = getattr(made, "collation", None), getattr(inspected_type, "collation", None)
+    return True if wanted is not None and found != wanted else None
 
 
 def _is_more(item: object) -> bool:
@@ -38,4 +47,7 @@ def _describe(item: object) -> str:
         item = item[0]
     if not isinstance(item, tuple):
         return str(item)
+    if str(item[0]).startswith("modify_"):
+        kind, _, table, column, _, found, wanted = item
+        return f"{kind} {table}.{column}: {found!r}, expected {wanted!r}"
     return " ".join(str(getattr(part, "name", None) or part) for part in item if part is not None)
