@@ -82,6 +82,14 @@ def test_one_big_workspace_is_not_carried_to_and_fro() -> None:
     assert not plan.balanced
 
 
+def test_an_overfull_instance_gives_only_what_the_others_have_room_for() -> None:
+    rng = random.Random(10)
+    workspaces = [a_workspace(rng, index, {"instance-0": 20}) for index in range(3)]
+    workspaces.append(a_workspace(rng, 3, {"instance-1": 35}))
+    plan = rebalance_plan(workspaces, cluster(workspaces, 2, capacity=40), "rendezvous")
+    assert plan.moves == [], "20 do not fit into 5 places"
+
+
 def test_draining_instances_neither_give_nor_take() -> None:
     rng = random.Random(4)
     workspaces = [a_workspace(rng, index, {f"instance-{index % 2}": 2}) for index in range(100)]
