@@ -21,6 +21,8 @@ Strategy = Literal["workspace_modulo", "rendezvous", "least_loaded"]
 # them together is passed over (consistent hashing with bounded loads), which keeps a few hundred even as well.
 _EVENNESS = 1.02
 
+ALREADY_THERE = "the workspace is there already"  # the `why` of a placement that an existing assignment has won
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:
@@ -241,7 +243,7 @@ class Board:
         )
         for name in homes:
             if self.room(name) >= needed:
-                return [Part(self.usable[name], needed, "the workspace is there already")]
+                return [Part(self.usable[name], needed, ALREADY_THERE)]
         asked = self.order(workspace_id, number, needed)
         for place, name in enumerate(asked):
             if self.room(name) >= needed:
