@@ -12,10 +12,16 @@ T = TypeVar("T")
 
 
 @overload
-async def eventually(condition: Callable[[], Awaitable[T]], *, within_s: float = 20.0, what: str = "") -> T: ...
+async def eventually(
+    condition: Callable[[], Awaitable[T]], *, within_s: float = 20.0, what: str = "", every_s: float = 0.02
+) -> T: ...
 @overload
-async def eventually(condition: Callable[[], T], *, within_s: float = 20.0, what: str = "") -> T: ...
-async def eventually(condition: Callable[[], Any], *, within_s: float = 20.0, what: str = "") -> Any:
+async def eventually(
+    condition: Callable[[], T], *, within_s: float = 20.0, what: str = "", every_s: float = 0.02
+) -> T: ...
+async def eventually(
+    condition: Callable[[], Any], *, within_s: float = 20.0, what: str = "", every_s: float = 0.02
+) -> Any:
     """Return the first true value of `condition`; fails after `within_s` seconds. It may be a coroutine function."""
     deadline = time.monotonic() + within_s
     while True:
@@ -26,4 +32,4 @@ async def eventually(condition: Callable[[], Any], *, within_s: float = 20.0, wh
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {within_s:.0f} s: {what or inspect.getsource(condition).strip()}")
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(every_s)

@@ -36,24 +36,28 @@ def read_setup_file(path: Path) -> str | None:
     return read_private(path).decode().strip() if path.exists() else None
 
 
-def replace_setup_code(tx: Tx, known: str | None, fresh: str) -> str | None:
-    """Return the code that works: `known` while it is open, else `fresh`, now stored; None once somebody exists."""
+def open_setup_code(tx: Tx, known: str | None, fresh: str) -> str | None:
+    """Return a code that works: `known` while it is open, else `fresh`, now stored; None once somebody exists.
+
+    Others stay open beside it: each gateway on a machine of its own prints one.
+    """
     if repository.any_user(tx):
         return None
     now = utc_now()
     if known and repository.code_is_open(tx, "setup", setup_digest(known), now) is not None:
         return known
-    repository.delete_codes(tx, "setup")
     repository.insert_code(tx, _row("setup", setup_digest(fresh), None, now, None))
     return fresh
 
 
 def use_setup_code(tx: Tx, code: str) -> None:
-    """Use up the set-up code. Raises BlazzError `setup_code_wrong` (403)."""
+    """Use up the set-up code, and with it all others. Raises BlazzError `setup_code_wrong` (403)."""
     now = utc_now()
     row = repository.code_is_open(tx, "setup", setup_digest(code), now)
     if row is None or not repository.use_code(tx, row["id"], now):
         raise forbidden("This is not the code that Blazz printed at its start.", code="setup_code_wrong")
+    # two who use different codes at once wait for each other here: one becomes the owner
+    repository.delete_codes(tx, "setup")
 
 
 def create_link(tx: Tx, user_id: uuid.UUID) -> str:

@@ -45,7 +45,7 @@ async def ensure_setup_code(database: Database, data_dir: Path) -> str | None:
     """Return the code that creates the first owner, also kept in setup-code.txt (0600); None once somebody exists."""
     path = data_dir / codes.SETUP_FILE
     known = await asyncio.to_thread(codes.read_setup_file, path)
-    code = await database.write(_PLATFORM, codes.replace_setup_code, known, codes.new_setup_code())
+    code = await database.write(_PLATFORM, codes.open_setup_code, known, codes.new_setup_code())
     if code is None:
         await asyncio.to_thread(path.unlink, missing_ok=True)
     elif code != known:

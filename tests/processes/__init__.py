@@ -1,0 +1,1 @@
+"""Tests of roles in processes of their own."""
