@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, UniqueConstraint, Uuid
 
-from blazz.kit.db import Key, UtcDateTime, same_workspace, scoped_table
+from blazz.kit.db import Blob, Key, UtcDateTime, same_workspace, scoped_table
 
 media = scoped_table(
     "media",
@@ -30,7 +30,7 @@ media_downloads = scoped_table(
     Column("media_id", Uuid(), nullable=False),
     Column("account_id", Uuid(), nullable=False),
     Column("message_id", Uuid(), nullable=False),  # no foreign key: the message is inserted last in its unit
-    Column("reference", LargeBinary(4096), nullable=False),  # sealed JSON: direct path, keys, hashes
+    Column("reference", Blob(), nullable=False),  # sealed JSON: direct path, keys, hashes
     Column("attempts", Integer(), nullable=False),
     Column("due_at", UtcDateTime(), nullable=False),
     Column("created_at", UtcDateTime(), nullable=False),

@@ -8,14 +8,12 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
-    LargeBinary,
     String,
-    Text,
     UniqueConstraint,
     Uuid,
 )
 
-from blazz.kit.db import JsonDoc, Key, UtcDateTime, same_workspace, scoped_table
+from blazz.kit.db import Blob, JsonDoc, Key, LongText, UtcDateTime, same_workspace, scoped_table
 
 chats = scoped_table(
     "chats",
@@ -47,7 +45,7 @@ messages = scoped_table(
     Column("from_me", Boolean(), nullable=False),
     Column("author", Key(64), nullable=False),
     Column("kind", Key(24), nullable=False),
-    Column("body", Text(), nullable=True),  # text or caption, for search and preview
+    Column("body", LongText(), nullable=True),  # text or caption, for search and preview
     Column("content", JsonDoc(), nullable=False),  # what the kind needs beyond the body
     Column("media_id", Uuid(), nullable=True),
     Column("quoted_wa_message_id", Key(128), nullable=True),
@@ -60,7 +58,7 @@ messages = scoped_table(
     Column("timestamp", UtcDateTime(), nullable=False),  # WhatsApp's, or ours when we made it
     Column("created_at", UtcDateTime(), nullable=False),
     Column("flags", JsonDoc(), nullable=True),  # offline, unprocessable, ...
-    Column("raw", LargeBinary(), nullable=True),  # serialised original of an unknown or unprocessable kind
+    Column("raw", Blob(), nullable=True),  # serialised original of an unknown or unprocessable kind
     UniqueConstraint("account_id", "wa_message_id", "from_me", "author", name="uq_messages_identity"),
     same_workspace("account_id", "accounts"),
     same_workspace("chat_id", "chats"),
@@ -87,7 +85,7 @@ outbox = scoped_table(
     Column("position", BigInteger(), nullable=False),  # order within the chat
     Column("wa_message_id", Key(128), nullable=False),
     Column("recipient", Key(64), nullable=False),
-    Column("payload", LargeBinary(), nullable=True),  # exact bytes; empty until media is uploaded
+    Column("payload", Blob(), nullable=True),  # exact bytes; empty until media is uploaded
     Column("kind", Key(24), nullable=False),
     Column("media_id", Uuid(), nullable=True),  # set when a file must be uploaded first
     Column("state", Key(16), nullable=False),  # queued | sending (outcome unknown after a cut)

@@ -8,14 +8,14 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 
 from blazz.kit.db import metadata
-from blazz.kit.db.types import JsonDoc, Key, UtcDateTime
+from blazz.kit.db.types import Blob, JsonDoc, Key, LongText, UtcDateTime
 from blazz.migrations import tables as _tables  # noqa: F401 - fills the metadata
 from blazz.migrations.compare import types_differ
 
 
 def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[False]:
     """Write our column types as themselves, so that a revision means the same on every database."""
-    if kind == "type" and isinstance(item, (JsonDoc, Key, UtcDateTime)):
+    if kind == "type" and isinstance(item, (Blob, JsonDoc, Key, LongText, UtcDateTime)):
         autogen.imports.add("from blazz.kit.db import types")
         arguments = str(item.length) if isinstance(item, Key) else ""
         return f"types.{type(item).__name__}({arguments})"

@@ -5,12 +5,14 @@ from blazz.kit.db.metadata import metadata, same_workspace, scoped_table, worksp
 from blazz.kit.db.options import ServerOptions
 from blazz.kit.db.scope import Platform, Scope, ScopeError, Workspace, Workspaces
 from blazz.kit.db.statements import insert_or_ignore, upsert
-from blazz.kit.db.types import JsonDoc, Key, UtcDateTime
+from blazz.kit.db.types import Blob, JsonDoc, Key, LongText, UtcDateTime
 
 __all__ = [
+    "Blob",
     "Database",
     "JsonDoc",
     "Key",
+    "LongText",
     "Platform",
     "Scope",
     "ScopeError",

@@ -224,7 +224,7 @@ class Database:
 def translate(error: BaseException) -> BaseException:
     """Return the error a caller should see for a driver's failure; anything else unchanged."""
     if isinstance(error, DBAPIError) and not isinstance(error, BlazzError):
-        if isinstance(error, (IntegrityError, DataError)) or fault_of(error) in (Fault.CONTENT, Fault.UNIQUE):
+        if isinstance(error, (IntegrityError, DataError)) or fault_of(error) in (Fault.CONTENT, Fault.RACE):
             return error
         failure = unavailable(
             "database_unavailable",

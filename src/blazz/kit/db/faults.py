@@ -17,8 +17,8 @@ class Fault(Enum):
 
     CONFLICT = "conflict"
     """Deadlock, serialization failure, a lock not had in time: undone by the server, may succeed when repeated."""
-    UNIQUE = "unique"
-    """A unique key is taken: perhaps by a row of another process that can be seen now."""
+    RACE = "race"
+    """A unique key is taken, or a parent is gone: perhaps by another process, and can be seen now."""
     CONTENT = "content"
     """The values cannot be stored: too long, out of range, not text, against another constraint."""
     LOST = "lost"
@@ -30,7 +30,7 @@ class Fault(Enum):
 
 # SQLSTATE: 40001 serialization_failure, 40P01 deadlock_detected, 55P03 lock_not_available (lock_timeout)
 _PG_CONFLICT = {"40001", "40P01", "55P03"}
-_PG_UNIQUE = {"23505"}
+_PG_RACE = {"23503", "23505"}
 # class 08 connection exceptions; 57P01-57P05 shutdown, crash, starting up, database dropped, idle session ended;
 # 25P03 idle in a transaction for too long; 53300 too many connections
 _PG_LOST = {"57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "53300"}
@@ -38,13 +38,13 @@ _PG_LOST = {"57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "53300"}
 _PG_CONTENT = ("22", "23")
 # 1213 deadlock, 1205 lock wait time-out, 1020 record changed since last read (snapshot isolation of MariaDB)
 _MY_CONFLICT = {1213, 1205, 1020}
-_MY_UNIQUE = {1062, 1586}
+_MY_RACE = {1062, 1451, 1452, 1586}
 # 1040 too many connections, 1053 shutting down, 1927 killed, 2002/2003 cannot connect, 2006/2013/2055 lost,
 # 4031 idle for too long
 _MY_LOST = {1040, 1053, 1927, 2002, 2003, 2006, 2013, 2055, 4031}
-# 1048 null, 1264 out of range, 1265/1292/1366 not of this type or character set, 1406 too long, 1451/1452 foreign key,
+# 1048 null, 1264 out of range, 1265/1292/1366 not of this type or character set, 1406 too long,
 # 3140 not JSON, 3819/4025 check constraint
-_MY_CONTENT = {1048, 1264, 1265, 1292, 1366, 1406, 1451, 1452, 3140, 3819, 4025}
+_MY_CONTENT = {1048, 1264, 1265, 1292, 1366, 1406, 3140, 3819, 4025}
 
 
 def fault_of(error: BaseException) -> Fault:
@@ -83,8 +83,8 @@ def _fault_of_one(error: BaseException) -> Fault:
 def _postgres_fault(state: str) -> Fault:
     if state in _PG_CONFLICT:
         return Fault.CONFLICT
-    if state in _PG_UNIQUE:
-        return Fault.UNIQUE
+    if state in _PG_RACE:
+        return Fault.RACE
     if state in _PG_LOST or state.startswith("08"):
         return Fault.LOST
     return Fault.CONTENT if state.startswith(_PG_CONTENT) else Fault.OTHER
@@ -93,7 +93,7 @@ def _postgres_fault(state: str) -> Fault:
 def _mysql_fault(code: int) -> Fault:
     for codes, fault in (
         (_MY_CONFLICT, Fault.CONFLICT),
-        (_MY_UNIQUE, Fault.UNIQUE),
+        (_MY_RACE, Fault.RACE),
         (_MY_LOST, Fault.LOST),
         (_MY_CONTENT, Fault.CONTENT),
     ):

@@ -30,7 +30,7 @@ _log = structlog.get_logger(__name__)
 _GROUP_UNITS = 128  # bounds what a deadlock undoes
 _GROUP_SECONDS = 0.05  # bounds how long the first unit of a group waits for the others
 _CONFLICTS = 8  # tries of a unit alone after deadlocks
-_UNIQUE = 2  # tries of a unit alone after a violated unique key
+_RACES = 2  # tries of a unit alone after a violated unique or foreign key
 _LOST = 1  # fresh connections for a unit
 _PAUSE_S = 0.02  # before another try, doubled each time, with jitter
 _PAUSE_MAX_S = 0.5
@@ -137,7 +137,7 @@ class Lane:
     async def _commit_alone(self, unit: Unit) -> None:
         """Run one unit in a transaction of its own until it has an outcome."""
         tries = dict.fromkeys(Fault, 0)
-        limits = {Fault.CONFLICT: _CONFLICTS, Fault.UNIQUE: _UNIQUE, Fault.LOST: _LOST - unit.repeats}
+        limits = {Fault.CONFLICT: _CONFLICTS, Fault.RACE: _RACES, Fault.LOST: _LOST - unit.repeats}
         while True:
             try:
                 await self._transaction([unit], alone=True)
@@ -228,12 +228,12 @@ def _undoes_all(error: BaseException) -> bool:
 
 
 def _is_race(error: BaseException) -> bool:
-    return fault_of(error) is Fault.UNIQUE
+    return fault_of(error) is Fault.RACE
 
 
 def _known_undone(error: BaseException) -> bool:
     """Tell whether the server itself answered a commit with: undone."""
-    return isinstance(error, DBAPIError) and fault_of(error) in (Fault.CONFLICT, Fault.UNIQUE)
+    return isinstance(error, DBAPIError) and fault_of(error) in (Fault.CONFLICT, Fault.RACE)
 
 
 def _unknown(unknown: OutcomeUnknown) -> BlazzError:

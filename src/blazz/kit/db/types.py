@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, String, TypeDecorator
+from sqlalchemy import JSON, DateTime, LargeBinary, String, Text, TypeDecorator
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
@@ -65,3 +65,23 @@ class JsonDoc(TypeDecorator[Any]):
         return dialect.type_descriptor(
             postgresql.JSONB(none_as_null=True) if dialect.name == "postgresql" else JSON(none_as_null=True)
         )
+
+
+class Blob(TypeDecorator[bytes]):
+    """Bytes without a bound of their own (16 MiB on MariaDB and MySQL, whose plain BLOB ends at 64 KiB)."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(mysql.MEDIUMBLOB() if dialect.name in _MYSQL_FAMILY else LargeBinary())
+
+
+class LongText(TypeDecorator[str]):
+    """Text without a bound of its own (16 MiB on MariaDB and MySQL, whose plain TEXT ends at 64 KiB)."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(mysql.MEDIUMTEXT() if dialect.name in _MYSQL_FAMILY else Text())
