@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -31,6 +32,11 @@ type takeover struct {
 // it says whether there is a store now. rename says that the previous owner is proven gone; without it the previous
 // store is copied and never touched.
 func (t takeover) prepare(ctx context.Context, epoch uint64, rename bool) (bool, error) {
+	if t.options.Locks == LocksNone {
+		if err := t.refresh(); err != nil {
+			return false, err
+		}
+	}
 	epochs, err := t.epochs()
 	if err != nil {
 		return false, err
@@ -60,6 +66,20 @@ func (t takeover) prepare(ctx context.Context, epoch uint64, rename bool) (bool,
 		return false, fmt.Errorf("wait for other takeovers: %w", ctx.Err())
 	}
 	return true, t.copy(ctx, fileName(previous))
+}
+
+// refresh makes and removes a file. A client of a network share may show a list of names that is a minute old, in which
+// the store of the last owner elsewhere is missing; changing the directory makes it ask the server again.
+func (t takeover) refresh() error {
+	name := "look." + rand.Text()
+	file, err := t.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("look into the session's directory: %w", err)
+	}
+	if err = errors.Join(file.Close(), t.root.Remove(name)); err != nil {
+		return fmt.Errorf("look into the session's directory: %w", err)
+	}
+	return nil
 }
 
 // rename moves journals and store. The journals go first: when the host dies in between, the next takeover finds the

@@ -25,6 +25,7 @@ from blazz.cli.database import settings_for
 from blazz.engine_client.binary import find_engine_binary
 from blazz.kit.errors import BlazzError
 from blazz.kit.settings import Settings
+from blazz.sessions.storage.probe import probe_storage
 
 Level = Literal["ok", "warn", "fail"]
 _MIN_FREE_BYTES = 1 << 30
@@ -51,6 +52,7 @@ def run(data_dir: Path | None, port: int | None) -> None:
         lambda: _check_database(settings),
         lambda: _check_durability(settings),
         lambda: _check_disk(settings),
+        lambda: _check_sessions(settings),
         _check_files,
     ]
     findings = [_safely(check) for check in checks]
@@ -140,6 +142,15 @@ def _check_disk(settings: Settings) -> Finding:
     free = shutil.disk_usage(directory).free
     level: Level = "fail" if free < _MIN_FREE_BYTES // 8 else "warn" if free < _MIN_FREE_BYTES else "ok"
     return Finding(level, "disk", f"{free / 1e9:.1f} GB free at {directory}")
+
+
+def _check_sessions(settings: Settings) -> Finding:
+    """Look at the storage of the session stores as an instance does when it starts; storage that hangs is a finding."""
+    directory = settings.sessions_dir
+    if settings.sessions_path is None and not directory.is_dir():  # on our own disk, so this look cannot hang
+        return Finding("ok", "session stores", f"{directory} will be made at the first start")
+    report = probe_storage(directory, journal=settings.session_journal)
+    return Finding(report.level, "session stores", report.summary + (f". {report.why}" if report.why else ""))
 
 
 def _check_files() -> Finding:

@@ -82,6 +82,7 @@ class Settings(BaseSettings):
         description="Session stores, on storage that all instances share; beneath the data directory when absent.",
         validation_alias="BLAZZ_SESSIONS_DIR",
     )
+    session_journal: Literal["wal", "delete"] = Field("wal", description="SQLite journal of the session stores.")
     media_path: Path | None = Field(
         None,
         description="Media files, on storage that all roles share; beneath the data directory when absent.",

@@ -10,7 +10,7 @@ from pathlib import Path
 from blazz.kit.files import sync_directory
 
 _STORE = re.compile(r"^store\.(\d+)\.db$")
-_JOURNALS = ("-wal", "-shm")
+_JOURNALS = ("-wal", "-journal")
 
 
 def store_path(sessions_dir: Path, workspace_id: uuid.UUID, account_id: uuid.UUID, epoch: int) -> Path:
@@ -37,10 +37,10 @@ def set_aside(store: Path) -> None:
     while (target := directory / f"removed.{stamp}.db").exists():
         stamp += 1
     # the journal first: a store without its journal is old, a journal without its store is nothing
-    journal = newest.with_name(newest.name + "-wal")
-    if journal.exists():
-        journal.rename(target.with_name(target.name + "-wal"))
-    newest.with_name(newest.name + "-shm").unlink(missing_ok=True)
+    for suffix in _JOURNALS:
+        journal = newest.with_name(newest.name + suffix)
+        if journal.exists():
+            journal.rename(target.with_name(target.name + suffix))
     newest.rename(target)
     for older in found.values():
         for path in (older, *(older.with_name(older.name + suffix) for suffix in _JOURNALS)):
