@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 
 from blazz import __version__
 from blazz.accounts.endpoints import router as accounts
+from blazz.admin.endpoints import router as admin
 from blazz.cluster.commands import SessionCommands
 from blazz.contacts.endpoints import router as contacts
 from blazz.gateway import operations
@@ -22,6 +23,7 @@ from blazz.gateway.docs_page import render
 from blazz.gateway.openapi import install_openapi
 from blazz.gateway.site import Site, find_site
 from blazz.identity.authentication import key_usage
+from blazz.identity.cache import follow_others
 from blazz.identity.cookies import is_https
 from blazz.identity.endpoints import router as identity
 from blazz.identity.throttle import Throttle
@@ -100,7 +102,7 @@ def _routes(settings: Settings) -> FastAPI:
     )
     install_problem_handlers(app)
     # matched one after the other: what is asked most comes first
-    for router in (messaging, media, realtime, accounts, contacts, identity, workspaces):
+    for router in (messaging, media, realtime, accounts, contacts, identity, workspaces, admin):
         app.include_router(router, prefix="/api/v1")
     app.include_router(operations.router)
     install_openapi(app)
@@ -123,9 +125,11 @@ def _operation_id(route: APIRoute) -> str:
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     recorder = asyncio.create_task(_record_key_usage(app.state.database), name="key-usage")
+    forget_no_more = follow_others()
     try:
         yield
     finally:
+        forget_no_more()
         recorder.cancel()
         await asyncio.gather(recorder, return_exceptions=True)
         await app.state.hub.stop()

@@ -56,6 +56,9 @@ async def caller(
         return found
     browser = await _browser(connection, database)
     _check_browser(connection, settings, browser)
+    if wanted not in browser.roles:
+        # what is remembered may be older than a workspace that was just made through another gateway
+        browser = await _browser(connection, database, afresh=True)
     return _in_workspace(browser, wanted)
 
 
@@ -114,12 +117,12 @@ def _read_key(tx: Tx, digest: str) -> _Key | None:
     return _Key(Caller(row["workspace_id"], None, row["id"], None, frozenset(row["scopes"])), row["expires_at"])
 
 
-async def _browser(connection: HTTPConnection, database: Database) -> _Browser:
+async def _browser(connection: HTTPConnection, database: Database, *, afresh: bool = False) -> _Browser:
     token = connection.cookies.get(SESSION_COOKIE)
     if not token or len(token) > _MAX_TOKEN:
         raise unauthenticated()
     digest = token_digest(token)
-    known = _browsers.get(digest)
+    known = None if afresh else _browsers.get(digest)
     if known is None:
         generation = _browsers.generation
         found = await database.read(_PLATFORM, _read_browser, digest)
@@ -136,8 +139,8 @@ def _read_browser(tx: Tx, digest: str) -> tuple[_Browser, bool] | None:
     live = sessions.find(tx, digest)
     if live is None:
         return None
-    browser = _Browser(Person(live.user_id, live.id, live.csrf_token), memberships.roles_of(tx, live.user_id))
-    return browser, live.due
+    known = Person(live.user_id, live.id, live.csrf_token, live.platform_admin)
+    return _Browser(known, memberships.roles_of(tx, live.user_id)), live.due
 
 
 def _check_browser(connection: HTTPConnection, settings: Settings, browser: _Browser) -> None:

@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from blazz.events.wakeups import Topic, Wakeups
 from blazz.kit.db import Tx
 
 V = TypeVar("V")
 
-CACHE_S = 5.0  # how long another process may still honour a revoked key
+CACHE_S = 5.0  # how long another process may still honour a revoked key when no hint reaches it
+_TOPIC = "identity"
 _MAX_ENTRIES = 10_000
 
 
@@ -56,11 +58,22 @@ def shared_cache(kind: type[V]) -> AuthCache[V]:
 
 
 def forget_after_commit(tx: Tx) -> None:
-    """Forget who was known, once this unit is durable: a right was taken away or changed."""
+    """Forget who was known, here and in other processes, once this unit is durable: a right was taken or changed."""
     tx.after_commit(forget)
+    Wakeups.shared().notify_after_commit(tx, _TOPIC)
 
 
 def forget() -> None:
     """Forget who was known, now."""
     for cache in _caches:
         cache.clear()
+
+
+def follow_others() -> Callable[[], None]:
+    """Forget whenever another process says so; returns the function that ends it."""
+
+    def heard(topic: Topic) -> None:
+        if topic == _TOPIC:
+            forget()
+
+    return Wakeups.shared().observe(heard)

@@ -327,11 +327,7 @@ async def cluster_stand(
                 stand.add_role(kind)  # type: ignore[arg-type]
         parts.push_async_callback(stand.end)
         try:
-            await asyncio.gather(*(role.start() for role in stand.instances))
-            await asyncio.gather(*(role.start() for role in [*stand.gateways[:1], *stand.workers]))
-            # one after the other: each would print a set-up code of its own
-            for gateway in stand.gateways[1:]:
-                await gateway.start()
+            await asyncio.gather(*(role.start() for role in stand.roles.values()))
             if set_up:
                 await stand.set_up()
             yield stand
