@@ -10,7 +10,7 @@ import sys
 
 import uvloop
 
-NAMES = ("qr", "memory", "restart", "send", "receive", "api", "placement", "storage")
+NAMES = ("qr", "memory", "restart", "send", "receive", "api", "placement", "storage", "routing")
 
 
 def main() -> int:

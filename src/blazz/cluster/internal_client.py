@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import uuid
+from collections import OrderedDict
 from collections.abc import Collection
 from typing import TypeVar
 
@@ -22,8 +23,10 @@ _log = structlog.get_logger(__name__)
 _A = TypeVar("_A", bound=BaseModel)
 _CONNECT_S = 2.0  # within one network; an address that swallows packets is given up after this
 _WAKE_S = 2.0
+_POOL_S = 5.0  # all connections to one instance are busy for this long
+_POOLS = 64  # addresses; instances that are gone leave theirs behind
 _IDLE_S = 30.0  # shorter than the receiver keeps an idle connection
-_LIMITS = httpx.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=_IDLE_S)
+_LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=16, keepalive_expiry=_IDLE_S)  # per instance
 _CALLS = metrics.counter("internal_calls", "Calls to instances.", ("outcome",))
 
 # The receiver judges the signature before anything else, so these say that nothing was carried out.
@@ -40,17 +43,33 @@ class InternalClient:
 
     def __init__(self, keys: InternalKeys, *, tls: ssl.SSLContext | None = None, connect_s: float = _CONNECT_S) -> None:
         self._keys = keys
-        self._http = httpx.AsyncClient(
-            verify=tls if tls is not None else True,
-            limits=_LIMITS,
-            timeout=httpx.Timeout(None, connect=connect_s, pool=connect_s),  # the rest is bounded call by call
-            trust_env=False,
-            headers={"Accept-Encoding": "identity", VERSION_HEADER: VERSION},
-        )
+        self._tls = tls or ssl.create_default_context()
+        self._timeout = httpx.Timeout(None, connect=connect_s, pool=_POOL_S)  # the rest is bounded call by call
+        self._pools: OrderedDict[str, httpx.AsyncClient] = OrderedDict()
 
     async def close(self) -> None:
         """End all connections."""
-        await self._http.aclose()
+        pools, self._pools = list(self._pools.values()), OrderedDict()
+        for pool in pools:
+            await pool.aclose()
+
+    async def _pool(self, url: str) -> httpx.AsyncClient:
+        """Return the connections to one instance: httpx looks through all connections of a pool at every call."""
+        pool = self._pools.get(url)
+        if pool is None:
+            pool = self._pools[url] = httpx.AsyncClient(
+                verify=self._tls,
+                limits=_LIMITS,
+                timeout=self._timeout,
+                trust_env=False,
+                headers={"Accept-Encoding": "identity", VERSION_HEADER: VERSION},
+            )
+            if len(self._pools) > _POOLS:
+                _, oldest = self._pools.popitem(last=False)
+                await oldest.aclose()
+        else:
+            self._pools.move_to_end(url)
+        return pool
 
     async def call(
         self, url: str, receiver: Receiver, path: str, body: Body, answer: type[_A], *, within_s: float
@@ -80,14 +99,20 @@ class InternalClient:
 
     async def _send(self, url: str, receiver: Receiver, path: str, body: Body) -> Answer:
         try:
-            request = self._http.build_request(
+            http = await self._pool(url)
+            request = http.build_request(
                 "POST",
                 url.rstrip("/") + path,
                 content=body.model_dump_json().encode(),
                 headers={"Content-Type": "application/json", **_request_id()},
             )
-            return await call_signed(self._http, self._keys, receiver, request)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            return await call_signed(http, self._keys, receiver, request)
+        except httpx.PoolTimeout:
+            _CALLS.labels("busy").inc()
+            raise NothingDone(
+                "owner_unreachable", f"Instance {receiver.id} has too many commands under way. Try again.", 503
+            ) from None
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             _CALLS.labels("not_connected").inc()
             _log.info("instance not reached", instance=receiver.id, url=url, error=str(error) or type(error).__name__)
             raise NothingDone(
