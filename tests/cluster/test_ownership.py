@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select, update
@@ -13,34 +12,28 @@ from blazz.accounts import service as accounts
 from blazz.cluster import ownership, placement
 from blazz.cluster import service as cluster
 from blazz.cluster.tables import assignments, instances
-from blazz.kit.db import Database, Platform, Tx, Workspace, Workspaces, metadata
-from blazz.kit.db.sqlite import make_engine
+from blazz.kit.db import Database, Platform, Tx, Workspace, Workspaces
 from blazz.kit.errors import BlazzError
 from blazz.kit.settings import Settings
 from blazz.kit.time import utc_now
-from blazz.migrations import tables as _tables  # noqa: F401 - fills the metadata
 from blazz.workspaces.tables import workspaces
+from tests.support.databases import open_database
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_database]
 HERE, THERE = uuid.UUID(int=1), uuid.UUID(int=2)
 START = Platform("test")
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    engine = make_engine(tmp_path / "test.db")
-    metadata.create_all(engine)
-    engine.dispose()
-    database = Database.open(tmp_path / "test.db")
-
+async def database(database_url: str) -> AsyncIterator[Database]:
     def add(tx: Tx) -> None:
         for number, workspace in enumerate((HERE, THERE), 1):
             row = {"id": workspace, "number": number, "name": "W", "timezone": "UTC", "default_country": "ID"}
             tx.execute(insert(workspaces), {**row, "settings": {}, "created_at": utc_now()})
 
-    await database.write(START, add)
-    yield database
-    await database.close()
+    async with open_database(database_url) as database:
+        await database.write(START, add)
+        yield database
 
 
 async def register(database: Database, name: str = "instance-0", capacity: int = 5) -> cluster.Registration:
@@ -51,7 +44,7 @@ async def assign(database: Database, workspace_id: uuid.UUID = HERE) -> uuid.UUI
     """Create an account and want it running."""
     row = await database.write(Workspace(workspace_id), accounts.create, "Number")
     placed = await choose(database, workspace_id)
-    await database.write(Workspace(workspace_id), cluster.want_running, workspace_id, row["id"], placed)
+    await database.write(START, cluster.want_running, workspace_id, row["id"], placed)
     return uuid.UUID(str(row["id"]))
 
 
@@ -84,10 +77,10 @@ async def test_every_start_of_an_instance_raises_generation_and_epochs(database:
 
 async def test_an_instance_whose_name_was_taken_cannot_renew(database: Database) -> None:
     first = await register(database)
-    assert await database.write(START, cluster.renew, first)
+    assert (await database.write(START, cluster.renew, first)).outcome == "renewed"
     second = await register(database)
-    assert not await database.write(START, cluster.renew, first)
-    assert await database.write(START, cluster.renew, second)
+    assert (await database.write(START, cluster.renew, first)).outcome == "fenced"
+    assert (await database.write(START, cluster.renew, second)).outcome == "renewed"
     await database.write(START, cluster.sign_off, first)
     state = await database.read(START, lambda tx: tx.scalar(select(instances.c.state)))
     assert state == "healthy", "the old start cannot sign the new one off"
@@ -132,9 +125,10 @@ async def test_a_session_goes_to_the_least_loaded_instance_and_stays_there(datab
     await register(database, "b", capacity=2)
     chosen = [(await choose(database)).instance_id]
     account_id = await assign(database)
-    chosen.append((await choose(database)).instance_id)
-    assert chosen == ["a", "b"]
-    await database.write(Workspace(HERE), cluster.want_running, HERE, account_id, cluster.Placement("b", 1))
+    chosen.append((await choose(database, THERE)).instance_id)
+    chosen.append((await choose(database, HERE)).instance_id)
+    assert chosen == ["a", "b", "a"], "a workspace stays together"
+    await database.write(START, cluster.want_running, HERE, account_id, cluster.Placement("b", 1))
     found = await database.read(START, cluster.assignment, account_id)
     assert found is not None
     assert (found.instance_id, found.epoch) == ("a", 1)

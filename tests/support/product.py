@@ -122,12 +122,8 @@ class Blazz:
 
     async def connect(self, account_id: uuid.UUID, *, use_qr: bool = True) -> None:
         """Do what POST /accounts/{id}/connect does."""
-        placement = await cluster.choose_instance(self.database, self.settings, self.workspace_id, account_id)
-
-        def want(tx: Tx) -> None:
-            accounts.want_connected(tx, account_id, placement, max_qr_starts=None)
-
-        await self.database.write(self.scope, want)
+        await cluster.place(self.database, self.settings, self.workspace_id, account_id)
+        await self.database.write(self.scope, accounts.connecting, account_id, max_qr_starts=None)
         await self.instance.commands.connect(account_id, use_qr=use_qr)
 
     async def link(self, phone: str | None = None, account_id: uuid.UUID | None = None) -> Number:

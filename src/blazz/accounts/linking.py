@@ -16,7 +16,6 @@ from blazz.kit.settings import Settings
 from blazz.workspaces import service as workspaces
 
 _NOT_RUNNING = "session_not_running"
-_PLACES = 3  # tries to get a place that somebody else may take at the same moment
 
 
 async def connect(
@@ -109,12 +108,7 @@ async def shown_qr(database: Database, commands: SessionCommands, scope: Workspa
 async def _wish(
     database: Database, scope: Workspace, account_id: uuid.UUID, settings: Settings, max_qr_starts: int | None
 ) -> None:
-    await database.read(scope, service.get, account_id)  # an unknown account is told before a lack of room
-    for attempt in range(_PLACES):
-        placement = await cluster.choose_instance(database, settings, scope.id, account_id)
-        try:
-            await database.write(scope, service.want_connected, account_id, placement, max_qr_starts=max_qr_starts)
-            return
-        except cluster.PlaceTaken:
-            if attempt == _PLACES - 1:
-                raise
+    # an unknown account, and linking tried too often, are told before a lack of room
+    await database.read(scope, service.check_qr_starts, account_id, max_qr_starts)
+    await cluster.place(database, settings, scope.id, account_id)
+    await database.write(scope, service.connecting, account_id, max_qr_starts=max_qr_starts)

@@ -112,25 +112,32 @@ def delete(tx: Tx, account_id: uuid.UUID) -> None:
         _choose_primary(tx)
 
 
-def want_connected(tx: Tx, account_id: uuid.UUID, placement: cluster.Placement, *, max_qr_starts: int | None) -> None:
-    """Note that the session should run. Raises BlazzError `too_many_qr_starts` (429) when linking was tried too often.
+def check_qr_starts(tx: Tx, account_id: uuid.UUID, max_qr_starts: int | None) -> RowMapping:
+    """Return the account if its session may be started.
 
-    `max_qr_starts` bounds starts within an hour that did not lead to a link; None on the simulated network.
+    `max_qr_starts` bounds starts within an hour that did not lead to a link; None on the simulated network. Raises
+    BlazzError `not_found`, `too_many_qr_starts` (429).
     """
     row = get(tx, account_id)
     now = utc_now()
+    recent = _recent_starts(row, now)
+    if row["jid"] is None and max_qr_starts is not None and len(recent) >= max_qr_starts:
+        wait = (recent[0] + QR_WINDOW - now).total_seconds()
+        raise too_many(
+            f"Linking was started {len(recent)} times within an hour without a link. Wait a little.",
+            retry_after_s=int(wait) + 1,
+            code="too_many_qr_starts",
+        )
+    return row
+
+
+def connecting(tx: Tx, account_id: uuid.UUID, *, max_qr_starts: int | None) -> None:
+    """Note that a session with a place is being started. Raises BlazzError as `check_qr_starts`."""
+    row = check_qr_starts(tx, account_id, max_qr_starts)
+    now = utc_now()
     changes: dict[str, Any] = {}
     if row["jid"] is None:
-        recent = _recent_starts(row, now)
-        if max_qr_starts is not None and len(recent) >= max_qr_starts:
-            wait = (recent[0] + QR_WINDOW - now).total_seconds()
-            raise too_many(
-                f"Linking was started {len(recent)} times within an hour without a link. Wait a little.",
-                retry_after_s=int(wait) + 1,
-                code="too_many_qr_starts",
-            )
-        changes["qr_starts"] = [moment.isoformat() for moment in [*recent, now]][-20:]
-    cluster.want_running(tx, tx.workspace_id, account_id, placement)
+        changes["qr_starts"] = [moment.isoformat() for moment in [*_recent_starts(row, now), now]][-20:]
     if row["status"] not in CLAIMS:
         set_status(tx, account_id, tx.workspace_id, "connecting", claim_until=now + dt.timedelta(seconds=30))
     if changes:

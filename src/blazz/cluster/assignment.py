@@ -24,6 +24,7 @@ from blazz.workspaces import service as workspaces
 
 Wanted = Literal["running", "stopped"]
 _PLACING = Platform("placement compares the load of all instances")
+_TRIES = 3  # to get a place that somebody else may take at the same moment
 _WARNED_AGAIN = dt.timedelta(minutes=10)
 _N_MINUS_ONE = "n_minus_one"
 
@@ -74,7 +75,7 @@ async def choose_instance(
 ) -> Placement:
     """Return the instance for one more session of a workspace; for an account that has its place already, that place.
 
-    Raises BlazzError `no_capacity`, `n_minus_one` (409) with the way out, `no_instance` (503).
+    `place` makes use of it. Raises BlazzError `no_capacity`, `n_minus_one` (409) with the way out, `no_instance` (503).
     """
     placement, shortage = await database.read(_PLACING, _choose, settings, workspace_id, account_id)
     if shortage is not None:
@@ -84,8 +85,24 @@ async def choose_instance(
     return placement
 
 
+async def place(database: Database, settings: Settings, workspace_id: uuid.UUID, account_id: uuid.UUID) -> int:
+    """Find a session its place and want it running there; returns its epoch.
+
+    Raises BlazzError as `choose_instance` does, `place_taken` (503) when others are always quicker.
+    """
+    tries = 1
+    while True:
+        placement = await choose_instance(database, settings, workspace_id, account_id)
+        try:
+            return await database.write(_PLACING, want_running, workspace_id, account_id, placement)
+        except PlaceTaken:
+            tries += 1
+            if tries > _TRIES:
+                raise
+
+
 def want_running(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, placement: Placement) -> int:
-    """Assign a session (if nobody has it) and want it running; returns its epoch.
+    """Assign a session (if nobody has it) and want it running; returns its epoch (platform scope: it counts a load).
 
     A session that is assigned already stays where it is: moving it is failover's business. Raises PlaceTaken when the
     instance is full, draining or gone by now.

@@ -156,7 +156,7 @@ class Controller:
                     _SCOPE, planned_moves.step, term, operation.id, self._settings, silent
                 )
                 more = more or told.told > 0
-        return more and gave_up
+        return more
 
     async def _give_up(self, silent: list[Silent]) -> bool:
         """Mark instances dead whose lease has run out, unless so many are silent that the fault may be ours."""
