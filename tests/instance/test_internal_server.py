@@ -92,12 +92,17 @@ async def test_a_skew_of_a_refused_caller_is_shown_in_the_health(
     assert (await http.get(f"{instance.server.url}/health")).json()["clock_skew_s"] == pytest.approx(-3600, abs=2)
 
 
-@pytest.mark.parametrize("path", ["/internal/v1/wake", "/internal/v1/nothing", "/metrics", "/api/v1/accounts", "/"])
+@pytest.mark.parametrize("path", ["/internal/v1/wake", "/internal/v1/nothing", "/docs", "/api/v1/accounts", "/"])
 async def test_nothing_else_is_told_to_strangers(instance: RunningInstance, http: httpx.AsyncClient, path: str) -> None:
     for method in ("GET", "POST"):
         answer = await http.request(method, instance.server.url + path)
         assert (answer.status_code, answer.json()["code"]) == (401, "signature_missing")
         assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_figures_are_there_for_a_scraper(instance: RunningInstance, http: httpx.AsyncClient) -> None:
+    answer = await http.get(f"{instance.server.url}/metrics")
+    assert (answer.status_code, "blazz_http_requests" in answer.text) == (200, True)
 
 
 async def test_a_call_recorded_on_the_wire_is_of_no_use(

@@ -16,11 +16,13 @@ from blazz.cluster.commands import SessionCommands
 from blazz.events.wakeups import Topic, Wakeups
 from blazz.instance.health import HealthFacts, HealthReport, HealthReporter
 from blazz.instance.ownership import OwnershipCheck
+from blazz.kit import metrics
 from blazz.kit.http.problems import install_problem_handlers
 from blazz.kit.http.requests import RequestFrame
 from blazz.kit.signing import SignedCalls, Verifier
 
 HEALTH = "/health"
+METRICS = "/metrics"
 _Account = Annotated[uuid.UUID, Path()]
 
 
@@ -34,7 +36,7 @@ class InternalParts:
 
 
 def create_internal_app(parts: InternalParts, verifier: Verifier) -> FastAPI:
-    """Return the application: everything but `/health` takes signed calls only, and answers are signed."""
+    """Return the application: everything but `/health` and `/metrics` takes signed calls only; answers are signed."""
     app = FastAPI(
         title="Blazz, internal",
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
@@ -42,7 +44,7 @@ def create_internal_app(parts: InternalParts, verifier: Verifier) -> FastAPI:
         openapi_url=None,
         redirect_slashes=False,
         middleware=[
-            Middleware(SignedCalls, verifier=verifier, open_paths=frozenset({HEALTH})),
+            Middleware(SignedCalls, verifier=verifier, open_paths=frozenset({HEALTH, METRICS})),
             Middleware(RequestFrame, https=False),
         ],
     )
@@ -123,6 +125,10 @@ def _operations(parts: InternalParts, verifier: Verifier) -> APIRouter:
         for topic in topics or [f"instance:{verifier.receiver.id}"]:
             Wakeups.shared().notify(topic, forward=False)
         return wire.Done()
+
+    @router.get(METRICS)
+    async def get_metrics() -> Response:
+        return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
 
     @router.get(HEALTH)
     async def health(response: Response) -> HealthReport:
