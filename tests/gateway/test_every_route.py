@@ -97,6 +97,8 @@ async def test_another_workspace_is_out_of_reach(stand: Stand, operation: Operat
         if operation.parameters:
             assert answer.status_code in (403, 404), answer.text
             assert answer.headers["content-type"] == PROBLEM
+        if "/admin/" in operation.path:
+            assert answer.status_code == 403, "no workspace gives a right over the installation"
         assert answer.status_code < 500, answer.text
         for wanted in stand.ids.values():
             assert wanted not in answer.text, "nothing of the other workspace is told"

@@ -11,7 +11,8 @@ from typing import Any
 from PIL import Image
 
 from blazz.accounts import service as accounts
-from blazz.kit.db import Workspace
+from blazz.cluster import service as cluster
+from blazz.kit.db import Platform, Tx, Workspace
 from tests.support.app import Person
 
 
@@ -40,6 +41,8 @@ async def fill(owner: Person) -> dict[str, str]:
     message = await made("/messages", text)
     key = await made("/api-keys", {"name": "key", "scopes": ["events:read"]})
     invitation = await made("/invitations", {"email": "new@example.org", "role": "agent"})
+    instance = await stopped_instance(owner)
+    operation = await made("/admin/cluster/rebalance", {"mode": "even"})
     return {
         "account_id": account["id"],
         "contact_id": contact["id"],
@@ -48,9 +51,21 @@ async def fill(owner: Person) -> dict[str, str]:
         "media_id": upload.json()["id"],
         "key_id": key["id"],
         "invitation_id": invitation["id"],
+        "instance_id": instance,
+        "operation_id": operation["id"],
         "user_id": str(owner.id),
         "workspace_id": str(owner.workspace_id),
     }
+
+
+async def stopped_instance(owner: Person, name: str = "instance-of-yesterday") -> str:
+    """Register an instance that has ended: it is known and takes no sessions."""
+
+    def work(tx: Tx) -> None:
+        cluster.sign_off(tx, cluster.register(tx, cluster.Member(name, 5, "1")))
+
+    await owner.running.database.write(Platform("test data"), work)
+    return name
 
 
 async def link(owner: Person, account_id: uuid.UUID, phone: str = "+628110000001") -> None:
@@ -87,6 +102,8 @@ def bodies(ids: dict[str, str]) -> dict[str, dict[str, Any]]:
         "send_message": {"account_id": ids["account_id"], "to": ids["chat_id"], **image},
         "send_batch": {"messages": [{"account_id": ids["account_id"], "to": ids["contact_id"], **text}]},
         "typing": {"state": "composing"},
+        "migrate_workspace": {"workspace_id": ids["workspace_id"], "target_instance_id": ids["instance_id"]},
+        "rebalance_cluster": {"mode": "toward_strategy"},
     }
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
+from sqlalchemy import RowMapping
 
 from blazz.accounts import linking, service
 from blazz.accounts.schemas import Account, AccountCreate, AccountPatch, PairingCodeAnswer, PairingCodeRequest, Qr
 from blazz.accounts.views import account_view, qr_png, qr_text, qr_view
+from blazz.cluster.reading import SessionPlace, places
 from blazz.identity.caller import Caller
 from blazz.identity.dependencies import needs
+from blazz.kit.db import Database, Tx
 from blazz.kit.http import (
     CommandsDep,
     CursorParam,
@@ -40,10 +44,15 @@ async def list_accounts(
     caller: ReaderDep, database: DatabaseDep, cursor: CursorParam = None, limit: LimitParam = 50
 ) -> Page[Account]:
     after = decode_cursor(cursor, dt.datetime, uuid.UUID) if cursor else None
-    rows = await database.read(caller.scope, service.page, after, limit + 1)
+
+    def work(tx: Tx) -> tuple[Sequence[RowMapping], dict[uuid.UUID, SessionPlace]]:
+        found = service.page(tx, after, limit + 1)
+        return found, places(tx, [row["id"] for row in found])
+
+    rows, where = await database.read(caller.scope, work)
     now = utc_now()
     return Page(
-        data=[account_view(row, now) for row in rows[:limit]],
+        data=[account_view(row, where.get(row["id"]), now) for row in rows[:limit]],
         next_cursor=encode_cursor(rows[limit - 1]["created_at"], rows[limit - 1]["id"]) if len(rows) > limit else None,
     )
 
@@ -51,12 +60,16 @@ async def list_accounts(
 @router.post("/accounts", status_code=201, summary="Add a number", responses=problems(401, 403, 422))
 async def create_account(body: AccountCreate, caller: WriterDep, database: DatabaseDep) -> Account:
     """The number is linked afterwards: connect it and scan the QR code, or ask for a pairing code."""
-    return account_view(await database.write(caller.scope, service.create, body.name), utc_now())
+    return account_view(await database.write(caller.scope, service.create, body.name), None, utc_now())
 
 
 @router.get("/accounts/{account_id}", summary="One number", responses=problems(401, 403, 404, 422))
 async def get_account(account_id: uuid.UUID, caller: ReaderDep, database: DatabaseDep) -> Account:
-    return account_view(await database.read(caller.scope, service.get, account_id), utc_now(), statistics=True)
+    def work(tx: Tx) -> Account:
+        found = service.get(tx, account_id)
+        return account_view(found, places(tx, [account_id]).get(account_id), utc_now(), statistics=True)
+
+    return await database.read(caller.scope, work)
 
 
 @router.patch(
@@ -64,7 +77,7 @@ async def get_account(account_id: uuid.UUID, caller: ReaderDep, database: Databa
 )
 async def patch_account(account_id: uuid.UUID, body: AccountPatch, caller: WriterDep, database: DatabaseDep) -> Account:
     changed = await database.write(caller.scope, service.rename, account_id, name=body.name, primary=body.is_primary)
-    return account_view(changed, utc_now())
+    return await _shown(database, caller, changed)
 
 
 @router.delete(
@@ -100,7 +113,7 @@ async def connect_account(
         settings=settings,
         max_qr_starts=_max_qr_starts(settings, network),
     )
-    return account_view(row, utc_now())
+    return await _shown(database, caller, row)
 
 
 @router.post(
@@ -112,7 +125,7 @@ async def connect_account(
 async def disconnect_account(
     account_id: uuid.UUID, caller: WriterDep, database: DatabaseDep, commands: CommandsDep
 ) -> Account:
-    return account_view(await linking.disconnect(database, commands, caller.scope, account_id), utc_now())
+    return await _shown(database, caller, await linking.disconnect(database, commands, caller.scope, account_id))
 
 
 @router.post(
@@ -125,7 +138,7 @@ async def logout_account(
     account_id: uuid.UUID, caller: WriterDep, database: DatabaseDep, commands: CommandsDep
 ) -> Account:
     """The history stays; the number can be linked again."""
-    return account_view(await linking.log_out(database, commands, caller.scope, account_id), utc_now())
+    return await _shown(database, caller, await linking.log_out(database, commands, caller.scope, account_id))
 
 
 @router.post(
@@ -190,6 +203,12 @@ async def get_qr_text(
 ) -> Response:
     shown = await linking.shown_qr(database, commands, caller.scope, account_id)
     return Response(qr_text(shown), headers=_NO_STORE, media_type="text/plain")
+
+
+async def _shown(database: Database, caller: Caller, row: RowMapping) -> Account:
+    """An account that was just changed, with where its session is now."""
+    where = await database.read(caller.scope, places, [row["id"]])
+    return account_view(row, where.get(row["id"]), utc_now())
 
 
 def _max_qr_starts(settings: Settings, network: NetworkInfo) -> int | None:

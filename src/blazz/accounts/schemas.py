@@ -30,10 +30,19 @@ class AccountStatistics(Model):
     health_score: int = Field(description="0 to 100; healthy from 70.")
     healthy: bool
     session_restore_count: int = Field(description="How often its session was taken up again after a restart.")
+    session_file_size_bytes: int | None = Field(description="Of its session store.")
+    session_storage_verified_at: dt.datetime | None = Field(description="When that store was last found intact.")
     linked_at: dt.datetime | None
     connected_at: dt.datetime | None
     disconnected_at: dt.datetime | None
     last_activity_at: dt.datetime | None
+
+
+class AssignedInstance(Model):
+    """The instance that runs, or would run, a number's session."""
+
+    id: str
+    index: int | None
 
 
 class Account(Model):
@@ -51,6 +60,15 @@ class Account(Model):
     is_primary: bool = Field(description="Sends what names no other number.")
     disconnect_reason: str | None = Field(
         description="user_initiated, instance_restart, timeout, error, qr_expired, logged_out_on_phone, replaced, …"
+    )
+    disconnect_details: str | None
+    disconnected_at: dt.datetime | None
+    assigned_instance: AssignedInstance | None = Field(description="Null until it was first connected.")
+    previous_instance_index: int | None = Field(description="Where its session was before its last move.")
+    instance_migration_count: int = Field(description="How often its session moved to another instance.")
+    last_instance_migration_at: dt.datetime | None
+    waiting_reason: str | None = Field(
+        description="Why its session has no instance: the former one is gone and no other has room."
     )
     created_at: dt.datetime
     statistics: AccountStatistics | None = Field(None, description="Only when one number is read.")

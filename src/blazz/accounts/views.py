@@ -10,9 +10,10 @@ import segno
 from sqlalchemy import RowMapping
 
 from blazz.accounts.health import HEALTHY, health_score
-from blazz.accounts.schemas import Account, AccountStatistics, Qr
+from blazz.accounts.schemas import Account, AccountStatistics, AssignedInstance, Qr
 from blazz.accounts.states import shown_status
 from blazz.cluster.commands import QrView
+from blazz.cluster.reading import SessionPlace
 
 _RECENT = dt.timedelta(days=1)
 _FAILURES = frozenset({"error", "timeout", "replaced", "unknown"})
@@ -20,12 +21,27 @@ _QUIET_ZONE = 4  # modules, as ISO/IEC 18004 demands
 _PNG_SCALE = 8
 
 
-def account_view(row: RowMapping, now: dt.datetime, *, statistics: bool = False) -> Account:
+def account_view(row: RowMapping, place: SessionPlace | None, now: dt.datetime, *, statistics: bool = False) -> Account:
     """Return an account as the API shows it; a claim that nobody renewed reads `unknown`."""
     fields: dict[str, Any] = {name: row[name] for name in Account.model_fields if name in row}
+    fields |= _place_fields(place)
     fields["status"] = shown_status(row["status"], row["status_expires_at"], now)
     fields["statistics"] = statistics_view(row, fields["status"], now) if statistics else None
     return Account(**fields)
+
+
+def _place_fields(place: SessionPlace | None) -> dict[str, Any]:
+    if place is None:
+        nowhere = dict.fromkeys(("previous_instance_index", "last_instance_migration_at", "waiting_reason"))
+        return {"assigned_instance": None, "instance_migration_count": 0, **nowhere}
+    owner = place.instance_id
+    return {
+        "assigned_instance": None if owner is None else AssignedInstance(id=owner, index=place.instance_index),
+        "previous_instance_index": place.previous_instance_index,
+        "instance_migration_count": place.migration_count,
+        "last_instance_migration_at": place.last_migration_at,
+        "waiting_reason": place.queue_reason,
+    }
 
 
 def statistics_view(row: RowMapping, status: str, now: dt.datetime) -> AccountStatistics:
@@ -42,6 +58,8 @@ def statistics_view(row: RowMapping, status: str, now: dt.datetime) -> AccountSt
     return AccountStatistics(
         health_score=score,
         healthy=score >= HEALTHY,
+        session_file_size_bytes=row["session_file_size_bytes"],
+        session_storage_verified_at=row["session_storage_verified_at"],
         session_restore_count=row["session_restore_count"],
         linked_at=row["linked_at"],
         connected_at=row["connected_at"],

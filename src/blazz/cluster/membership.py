@@ -35,6 +35,8 @@ class Member:
     host: str = ""
     pid: int = 0
     storage: dict[str, Any] | None = None
+    machine: dict[str, int] | None = None
+    """What the machine has, `cores` and `memory_bytes`: without it nobody can tell which share of it is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ def register(tx: Tx, member: Member) -> Registration:
         "version": member.version,
         "host": member.host,
         "pid": member.pid,
-        "storage": member.storage,
+        "storage": {**(member.storage or {}), "machine": member.machine} if member.machine else member.storage,
         "engine_pid": None,
         "connected": 0,
         "memory_bytes": 0,

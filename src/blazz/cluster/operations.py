@@ -93,13 +93,21 @@ def resume(tx: Tx, instance_id: str, requester: Requester) -> membership.Instanc
 def migrate(tx: Tx, workspace_id: uuid.UUID, target_id: str, requester: Requester) -> Operation:
     """Move all running sessions of a workspace to one instance (platform scope).
 
-    Raises BlazzError `not_found`, `instance_not_running`, `no_capacity` (409).
+    Raises BlazzError `not_found`, `instance_not_running`, `no_capacity`, `migration_running` (409). The same migration
+    that runs already is returned as it is.
     """
     if workspace_id not in workspaces.placing_of(tx, [workspace_id]):
         raise not_found("workspace")
     target = _known(tx, target_id)
     if target.state != "healthy":
         raise conflict("instance_not_running", f"{target_id} is {target.state} and takes no sessions.")
+    for row in store.running_operations(tx):
+        if row["kind"] == "migrate" and row["subject_workspace_id"] == workspace_id:
+            if row["target_instance_id"] == target_id:
+                return _operation(row)
+            raise conflict(
+                "migration_running", f"This workspace is moving to {row['target_instance_id']}; cancel that first."
+            )
     away = sum(
         count
         for name, count in repository.present_of(tx, [workspace_id]).get(workspace_id, {}).items()
@@ -129,8 +137,7 @@ def rebalance(tx: Tx, settings: Settings, requester: Requester, mode: Mode = "ev
     if any(row["kind"] == "rebalance" for row in store.running_operations(tx)):
         raise conflict("rebalance_running", "A rebalance is under way already.")
     plan = preview_rebalance(tx, settings, mode)
-    total = sum(move.sessions for move in plan.moves)
-    return _begin(tx, "rebalance", requester, total=total, mode=mode)
+    return _begin(tx, "rebalance", requester, total=plan.sessions, mode=mode)
 
 
 def cancel(tx: Tx, operation_id: uuid.UUID, requester: Requester) -> Operation:
@@ -222,6 +229,11 @@ def _begin(tx: Tx, kind: Kind, requester: Requester, *, total: int, **fields: An
         **fields,
     }
     store.insert_operation(tx, row)
+    if total == 0 and kind != "failover":
+        made = store.find_operation(tx, operation_id)
+        assert made is not None
+        _end(tx, made, "done", "There was nothing to move.")
+        return get(tx, operation_id)
     _announce(tx, operation_id, kind, "running", fields.get("instance_id"))
     return get(tx, operation_id)
 

@@ -2,7 +2,7 @@
 
 Names: `instance.up`, `instance.draining`, `instance.stopped`, `instance.down`, `instance.rejoined`, `cluster.leader`,
 `cluster.hold`, `cluster.moved`, `cluster.queued`, `cluster.workspace_split`, `cluster.capacity_warning`,
-`cluster.operation`.
+`cluster.operation`, `cluster.advice`.
 """
 
 from __future__ import annotations
@@ -61,6 +61,21 @@ def read_after(tx: Tx, after: int, limit: int = 200) -> list[PlatformEvent]:
 def read_before(tx: Tx, before: int | None, limit: int = 50) -> list[PlatformEvent]:
     """Return the newest events (below position `before`), newest first."""
     return [_event(row) for row in repository.events_before(tx, before, limit)]
+
+
+def head(tx: Tx) -> int:
+    """Return the position of the newest event, 0 when there is none."""
+    return repository.head(tx)
+
+
+def oldest(tx: Tx) -> int | None:
+    """Return the position of the oldest event that is still kept, None when there is none."""
+    return repository.oldest(tx)
+
+
+def prune(tx: Tx, before: dt.datetime) -> int:
+    """Remove events older than `before`; return how many."""
+    return repository.prune(tx, before)
 
 
 def _event(row: RowMapping) -> PlatformEvent:

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import RowMapping, bindparam, delete, insert, select, update
+from sqlalchemy import RowMapping, bindparam, delete, func, insert, select, update
 
 from blazz.cluster.tables import platform_events, platform_heads
 from blazz.kit.db import Tx, insert_or_ignore
@@ -33,6 +33,12 @@ def insert_events(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
 def head(tx: Tx) -> int:
     """Return the last position given; 0 when there is none."""
     return int(tx.scalar(_HEAD) or 0)
+
+
+def oldest(tx: Tx) -> int | None:
+    """Return the lowest position that is kept."""
+    found = tx.scalar(select(func.min(platform_events.c.position)))
+    return None if found is None else int(found)
 
 
 def events_after(tx: Tx, after: int, limit: int) -> Sequence[RowMapping]:

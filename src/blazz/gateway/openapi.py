@@ -37,6 +37,7 @@ TAGS = [
     {"name": "messages", "description": "Sending and reading messages."},
     {"name": "media", "description": "Files."},
     {"name": "events", "description": "What happened."},
+    {"name": "cluster", "description": "Instances and moves, for administrators of the installation."},
 ]
 _METHODS = ("get", "put", "post", "delete", "patch", "head", "options")
 

@@ -65,3 +65,5 @@ class Person:
     user_id: uuid.UUID
     session_id: uuid.UUID
     csrf_token: str
+    platform_admin: bool = False
+    """Whether this person runs the installation: instances, moves, capacity. It gives no right in any workspace."""

@@ -14,6 +14,7 @@ from starlette.requests import HTTPConnection
 
 from blazz.identity import authentication
 from blazz.identity.caller import Caller, Person, Role, ScopeName
+from blazz.kit.errors import forbidden
 
 
 class _Declared(SecurityBase):
@@ -80,6 +81,21 @@ async def get_caller_of_element(
 
 PersonDep = Annotated[Person, Depends(get_person)]
 CallerDep = Annotated[Caller, Depends(get_caller)]
+
+
+async def get_platform_admin(person: PersonDep) -> Person:
+    """Return the signed-in person, who runs this installation. Raises 401, 403 `forbidden`, `user_required` (keys)."""
+    return require_platform_admin(person)
+
+
+def require_platform_admin(person: Person) -> Person:
+    """Return the person again. Raises BlazzError `forbidden` (403) unless they run this installation."""
+    if not person.platform_admin:
+        raise forbidden("Only administrators of this installation may do this.")
+    return person
+
+
+PlatformAdmin = Annotated[Person, Depends(get_platform_admin)]
 
 
 @cache

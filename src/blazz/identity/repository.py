@@ -21,6 +21,7 @@ _SESSION = (
         browser_sessions.c.user_id,
         browser_sessions.c.csrf_token,
         browser_sessions.c.last_seen_at,
+        users.c.platform_admin,
     )
     .join(users, users.c.id == browser_sessions.c.user_id)
     .where(

@@ -26,6 +26,7 @@ class User(Model):
     id: uuid.UUID
     email: str
     name: str
+    platform_admin: bool = Field(False, description="Runs this installation: may see and steer the cluster.")
 
 
 class Membership(Model):

@@ -34,6 +34,7 @@ class LiveSession:
     csrf_token: str
     due: bool
     """Whether its expiry should be moved."""
+    platform_admin: bool = False
 
 
 def start(tx: Tx, user_id: uuid.UUID, user_agent: str) -> NewSession:
@@ -62,7 +63,8 @@ def find(tx: Tx, digest: str) -> LiveSession | None:
     row = repository.live_session(tx, digest, now)
     if row is None:
         return None
-    return LiveSession(row["id"], row["user_id"], row["csrf_token"], now - row["last_seen_at"] > _EXTEND_AFTER)
+    due = now - row["last_seen_at"] > _EXTEND_AFTER
+    return LiveSession(row["id"], row["user_id"], row["csrf_token"], due, row["platform_admin"])
 
 
 def extend(tx: Tx, session_id: uuid.UUID) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import uuid
+from pathlib import Path
 
 from blazz import __version__
 from blazz.cluster import operations
@@ -30,9 +31,12 @@ from blazz.providers.whatsapp_web import WhatsAppWeb
 from blazz.sessions.adoption import Adoption
 from blazz.sessions.commands import InProcessCommands
 from blazz.sessions.downloads import Downloads
+from blazz.sessions.figures import machine
 from blazz.sessions.ingest import Ingest
 from blazz.sessions.outbox import Outbox
 from blazz.sessions.registry import Session
+from blazz.sessions.storage.chore import StorageChore
+from blazz.sessions.storage.watch import StorageWatch
 from blazz.sessions.supervisor import Supervisor
 from blazz.sessions.uploads import Uploads
 
@@ -65,6 +69,7 @@ class Instance:
         self._commands: SessionCommands | None = None
         self._server = None if internal_keys is None else InternalServer(settings, internal_keys)
         self.registration: cluster.Registration
+        self.storage: StorageWatch
         self.supervisor: Supervisor
         self.ingest: Ingest
         self.outbox: Outbox
@@ -116,8 +121,11 @@ class Instance:
 
     async def _start(self) -> None:
         settings, database = self._settings, self._database
-        for directory in (settings.data_dir, settings.sessions_dir, settings.instance_dir, settings.engine_media_dir):
+        for directory in (settings.data_dir, settings.instance_dir, settings.engine_media_dir):
             private_directory(directory)
+        self.storage = StorageWatch(settings)
+        self._parts.push_async_callback(self.storage.stop)
+        storage = await self.storage.start()
         binary = find_engine_binary(settings)
         if self._server is not None:
             self._parts.push_async_callback(self._server.stop)
@@ -129,6 +137,7 @@ class Instance:
             url=self.internal_url,
             host=await asyncio.to_thread(place_of, settings),
             pid=os.getpid(),
+            machine=machine(),
         )
         self.registration = registration = await database.write(
             Platform("an instance registers and takes its own sessions over"), cluster.register, member
@@ -137,10 +146,10 @@ class Instance:
         await asyncio.to_thread(note_generation, settings, registration.generation)
         options = EngineOptions(
             binary=binary,
-            sessions_dir=settings.sessions_dir.resolve(),
+            sessions_dir=Path(storage.directory),
             media_dir=settings.engine_media_dir.resolve(),
             network=self._network,
-            extra=("--log-level", "info" if settings.log_level == "debug" else "warn"),
+            extra=("--log-level", "info" if settings.log_level == "debug" else "warn", *storage.engine_arguments()),
         )
         self.supervisor = supervisor = Supervisor(database, settings, registration, options)
         uploads = Uploads(database, settings, self._media_store, lambda: supervisor.speaking_client)
@@ -172,8 +181,12 @@ class Instance:
         supervisor.changed_hooks.append(adoption.hint)
         self._parts.push_async_callback(adoption.stop)
         self._parts.callback(HealthChecks.shared().add("engine", self._engine_health))
+        self._parts.callback(HealthChecks.shared().add("storage", self.storage.health))
+        chore = StorageChore(database, supervisor.registry, settings.sessions_dir)
+        self._parts.push_async_callback(chore.stop)
         await supervisor.start()
         adoption.start()
+        chore.start()
         if self._server is not None:
             me = Receiver(registration.instance_id, registration.generation)
             ownership = OwnershipCheck(database, me, self._epoch_here)
@@ -193,6 +206,7 @@ class Instance:
             capacity=self._settings.instance_capacity,
             draining=supervisor.draining,
             lease_valid=supervisor.lease.valid,
+            storage=self.storage.report.level,
             engine_pid=supervisor.keeper.pid,
         )
 

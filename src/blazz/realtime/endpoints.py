@@ -21,8 +21,7 @@ from blazz.realtime.hub import Hub
 from blazz.realtime.socket import EventSocket, close
 
 router = APIRouter(tags=["events"])
-_MAX_POSITION = 2**63 - 1
-After = Annotated[int, Query(ge=0, le=_MAX_POSITION, description="Position of the last event that you have.")]
+After = Annotated[int, Query(ge=0, le=frames.MAX_POSITION, description="Position of the last event that you have.")]
 
 
 @router.get(
@@ -49,7 +48,7 @@ async def follow_events(websocket: WebSocket, database: DatabaseDep, settings: S
         await close(websocket, frames.CLOSE_FORBIDDEN, "cross origin")
         return
     try:
-        after = _position(websocket.query_params.get("after"))
+        after = frames.position(websocket.query_params.get("after"))
         workspace = _workspace(websocket.query_params.get("workspace"))
     except ValueError:
         await close(websocket, frames.CLOSE_BAD_REQUEST, "bad query")
@@ -69,14 +68,6 @@ async def follow_events(websocket: WebSocket, database: DatabaseDep, settings: S
     except BlazzError as error:
         codes = {401: frames.CLOSE_UNAUTHENTICATED, 403: frames.CLOSE_FORBIDDEN, 503: frames.CLOSE_TRY_AGAIN}
         await close(websocket, codes.get(error.status, frames.CLOSE_BAD_REQUEST), error.code)
-
-
-def _position(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if not text.isascii() or not text.isdigit() or len(text) > 19:
-        raise ValueError(text)
-    return min(int(text), _MAX_POSITION)
 
 
 def _workspace(text: str | None) -> str | None:

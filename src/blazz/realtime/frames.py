@@ -15,6 +15,7 @@ from blazz.kit.http import Model
 from blazz.kit.time import rfc3339
 
 PING = '{"type":"ping"}'
+MAX_POSITION = 2**63 - 1
 
 # Close codes; 4400-4499 as HTTP would say it.
 CLOSE_BAD_REQUEST = 4400
@@ -42,6 +43,15 @@ class EventList(Model):
 
     data: list[Event]
     head: int = Field(description="Position of the newest event.")
+
+
+def position(text: str | None) -> int | None:
+    """Return the position that a follower asks for, None for now. Raises ValueError."""
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 19:
+        raise ValueError(text)
+    return min(int(text), MAX_POSITION)
 
 
 def event_of(row: EventRow) -> Event:

@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from blazz.events import PositionExpired
 from blazz.kit.errors import BlazzError
 from blazz.realtime import frames
-from blazz.realtime.hub import SlowReader, Subscription
+from blazz.realtime.hub import SlowReader
 
 PING_S = 15.0
 PONG_TIMEOUT_S = 45.0
@@ -30,13 +31,21 @@ class _Ended(Exception):
         self.reason = reason
 
 
+class Followed(Protocol):
+    """A place in a log: everything behind it, each once and in order."""
+
+    def frames(self) -> AsyncGenerator[str, None]:
+        """Yield text frames for as long as somebody takes them. Raises SlowReader, PositionExpired or BlazzError."""
+        ...
+
+
 class EventSocket:
     """Serves an accepted WebSocket until either side ends it."""
 
     def __init__(
         self,
         websocket: WebSocket,
-        subscription: Subscription,
+        subscription: Followed,
         authorise: Callable[[], Awaitable[object]],
         *,
         ping_s: float = PING_S,

@@ -7,6 +7,11 @@ import contextlib
 import psutil
 
 
+def machine() -> dict[str, int]:
+    """Return what this machine has: `cores` and `memory_bytes`."""
+    return {"cores": psutil.cpu_count() or 1, "memory_bytes": int(psutil.virtual_memory().total)}
+
+
 class ProcessFigures:
     """Figures of this process and of the engine host that it watches."""
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from blazz.cluster import retention as retention_of_cluster
+from blazz.cluster.advising import Advising
 from blazz.cluster.controller import Controller
 from blazz.events import retention
 from blazz.identity import service as identity
@@ -38,10 +40,12 @@ class Worker:
 
     def __init__(self, database: Database, settings: Settings, leader_name: str | None = None) -> None:
         self.controller = None if leader_name is None else Controller(database, settings, leader_name)
+        self._advising = None if self.controller is None else Advising(self.controller, database, settings)
         self._chores = [
             Chore("events.prune", 3600, lambda: retention.prune(database, settings.event_retention_days)),
             Chore("idempotency.prune", 3600, lambda: idempotency.prune(database)),
             Chore("identity.prune", 3600, lambda: identity.prune(database)),
+            Chore("cluster.prune", 3600, lambda: retention_of_cluster.prune(database, settings.event_retention_days)),
             Chore("messages.expire", 60, lambda: expiry.expire(database)),
         ]
         self._tasks: list[asyncio.Task[None]] = []
@@ -51,9 +55,13 @@ class Worker:
         self._tasks = [asyncio.create_task(self._repeat(chore), name=chore.name) for chore in self._chores]
         if self.controller is not None:
             self.controller.start()
+        if self._advising is not None:
+            self._advising.start()
 
     async def stop(self) -> None:
         """Cancel the chores and wait for their end. Idempotent."""
+        if self._advising is not None:
+            await self._advising.stop()
         if self.controller is not None:
             await self.controller.stop()
         for task in self._tasks:
