@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from blazz.cluster.commands import OnWhatsApp, QrView
+from blazz.cluster.routing import OwnerDirectory
 from blazz.events import Wakeups
 from blazz.kit import time as clocks
 from blazz.kit.errors import BlazzError, conflict, too_many
@@ -211,6 +212,21 @@ async def test_look_ups_that_wait_together_share_a_query(gateway: Stand) -> None
     assert {owner.instance_id for owner in found if owner is not None} == {"a"}
     assert len(found) == 1000 and None not in found
     assert gateway.directory.queries <= 2
+
+
+async def test_a_gateway_that_starts_reads_all_owners_at_once(gateway: Stand) -> None:
+    await gateway.register("a", "http://127.0.0.1:1")
+    await gateway.register("gone", "http://127.0.0.1:1", state="dead")
+    ids = [await gateway.assign("a") for _ in range(30)]
+    await gateway.assign("gone")
+    await gateway.assign(None)
+    another = OwnerDirectory(gateway.database)
+    await another.start()
+    await another.filled.wait()
+    assert len(another) == 30
+    assert {owner.instance_id for owner in [await another.find(key) for key in ids] if owner is not None} == {"a"}
+    assert another.queries == 1
+    await another.stop()
 
 
 async def test_the_directory_is_bounded_and_forgets_what_was_not_used(tmp_path: Path) -> None:

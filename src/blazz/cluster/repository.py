@@ -40,20 +40,17 @@ _LOCKED_EPOCHS = (
     .order_by(assignments.c.id)
     .with_for_update(read=True)
 )
-_OWNERS = (
-    select(
-        assignments.c.id,
-        assignments.c.workspace_id,
-        assignments.c.instance_id,
-        assignments.c.generation,
-        assignments.c.epoch,
-        assignments.c.wanted,
-        instances.c.url,
-        instances.c.state.label("instance_state"),
-    )
-    .select_from(assignments.outerjoin(instances, instances.c.id == assignments.c.instance_id))
-    .where(assignments.c.id.in_(bindparam("ids", expanding=True)))
-)
+_OWNER = select(
+    assignments.c.id,
+    assignments.c.workspace_id,
+    assignments.c.instance_id,
+    assignments.c.generation,
+    assignments.c.epoch,
+    assignments.c.wanted,
+    instances.c.url,
+    instances.c.state.label("instance_state"),
+).select_from(assignments.outerjoin(instances, instances.c.id == assignments.c.instance_id))
+_OWNERS = _OWNER.where(assignments.c.id.in_(bindparam("ids", expanding=True)))
 _CLOSE_PREVIOUS = (
     update(assignments)
     .where(
@@ -141,6 +138,12 @@ def locked_epochs(tx: Tx, workspace_ids: Collection[uuid.UUID], ids: Collection[
 def owners_of(tx: Tx, ids: Collection[uuid.UUID]) -> Sequence[RowMapping]:
     """Return who owns these accounts, and where commands to the owner are sent (platform scope)."""
     return tx.execute(_OWNERS, {"ids": list(ids)}).mappings().all()
+
+
+def owners_after(tx: Tx, after: uuid.UUID | None, limit: int) -> Sequence[RowMapping]:
+    """Return the next `limit` rows of the like for all accounts, in the order of their ids (platform scope)."""
+    statement = _OWNER.order_by(assignments.c.id).limit(limit)
+    return tx.all(statement if after is None else statement.where(assignments.c.id > after))
 
 
 def take_over_own(tx: Tx, instance_id: str, generation: int, now: dt.datetime, *, proven: bool) -> int:

@@ -9,10 +9,12 @@ import asyncio
 import contextlib
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
+from sqlalchemy import RowMapping
 
 from blazz.cluster import repository
 from blazz.events.wakeups import Topic, Wakeups
@@ -22,10 +24,14 @@ from blazz.kit.errors import BlazzError, unavailable
 from blazz.kit.signing import Receiver
 
 _log = structlog.get_logger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
 _SCOPE = Platform("a gateway looks up which instances own sessions")
 _CLUSTER = "cluster"
 _OWNER = "owner:"
 _PER_QUERY = 500
+_PER_PAGE = 1000
+_PAGE_ATTEMPTS = 5
 _QUERY_S = 10.0
 _REVIEW_PAUSE_S = 0.2  # what changes meanwhile is seen by the next review
 _REACHED_STATES = frozenset({"healthy", "draining"})
@@ -58,13 +64,7 @@ class Owner:
 
 def owners(tx: Tx, account_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Owner]:
     """Return the owners of those accounts that have one (platform scope)."""
-    return {
-        row["id"]: Owner(
-            row["instance_id"], row["url"] or "", row["generation"], row["epoch"], row["instance_state"] or "dead"
-        )
-        for row in repository.owners_of(tx, account_ids)
-        if row["instance_id"] is not None
-    }
+    return _owners(repository.owners_of(tx, account_ids))
 
 
 class OwnerDirectory:
@@ -76,10 +76,13 @@ class OwnerDirectory:
         self._known: OrderedDict[uuid.UUID, Owner] = OrderedDict()
         self._wanted: dict[uuid.UUID, asyncio.Future[Owner | None]] = {}
         self._loading: dict[uuid.UUID, asyncio.Future[Owner | None]] = {}
+        self._forgotten = 0
         self._work = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._end_observing: Callable[[], None] | None = None
         self._news: asyncio.Event | None = None
+        self.filled = asyncio.Event()
+        """Set once the owners have been read at the start, as far as could be."""
         self.lookups = 0
         self.queries = 0
 
@@ -87,11 +90,12 @@ class OwnerDirectory:
         return len(self._known)
 
     async def start(self) -> None:
-        """Begin to follow hints."""
+        """Begin to follow hints and to read all owners, as far as there is room: a gateway that starts asks little."""
         self._end_observing = Wakeups.shared().observe(self._on_topic)
         self._news = Wakeups.shared().subscribe(_CLUSTER)
         self._tasks = [
             asyncio.create_task(self._load(), name="owner-look-ups"),
+            asyncio.create_task(self._read_all(), name="owners-at-start"),
             asyncio.create_task(self._review(self._news), name="owner-reviews"),
         ]
 
@@ -135,6 +139,7 @@ class OwnerDirectory:
         """Ask the database at the next look-up. With `wrong`, only if that is what is remembered."""
         # an answer that is on its way may be older than this news
         self._loading.pop(account_id, None)
+        self._forgotten += 1
         known = self._known.get(account_id)
         if known is not None and (wrong is None or known == wrong):
             del self._known[account_id]
@@ -159,10 +164,7 @@ class OwnerDirectory:
                 continue
             self._loading = dict(batch)
             try:
-                async with asyncio.timeout(_QUERY_S):
-                    self.queries += 1
-                    _QUERIES.inc()
-                    found = await self._database.read(_SCOPE, owners, list(batch))
+                found = await self._query(owners, list(batch))
             except BlazzError as error:
                 _fail(batch.values(), error)
             except TimeoutError:
@@ -176,6 +178,34 @@ class OwnerDirectory:
             finally:
                 self._loading = {}
                 _fail(batch.values(), _shutting_down())  # only those that have no answer: we were cancelled
+
+    async def _read_all(self) -> None:
+        """Read page by page. A page during which something was forgotten may be older than that: it is read again."""
+        after: uuid.UUID | None = None
+        attempts = 0
+        try:
+            while len(self._known) + _PER_PAGE <= self._size:
+                forgotten, attempts = self._forgotten, attempts + 1
+                page, following = await self._query(_page, after)
+                if forgotten != self._forgotten and attempts < _PAGE_ATTEMPTS:
+                    continue
+                if forgotten == self._forgotten:
+                    for account_id, owner in page.items():
+                        if owner.reachable:
+                            self._known.setdefault(account_id, owner)
+                after, attempts = following, 0
+                if after is None:
+                    return
+        except (BlazzError, TimeoutError) as error:
+            _log.info("owners not read at the start; they are looked up when needed", error=str(error))
+        finally:
+            self.filled.set()
+
+    async def _query(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        self.queries += 1
+        _QUERIES.inc()
+        async with asyncio.timeout(_QUERY_S):
+            return await self._database.read(_SCOPE, work, *args, **kwargs)
 
     def _settle(self, account_id: uuid.UUID, future: asyncio.Future[Owner | None], owner: Owner | None) -> None:
         undoubted = self._loading.get(account_id) is future
@@ -196,11 +226,9 @@ class OwnerDirectory:
             await news.wait()
             news.clear()
             self._loading = {}  # an answer that is on its way may be older than this news
+            self._forgotten += 1
             try:
-                async with asyncio.timeout(_QUERY_S):
-                    self.queries += 1
-                    _QUERIES.inc()
-                    present = await self._database.read(_SCOPE, _reachable)
+                present = await self._query(_reachable)
             except (BlazzError, TimeoutError) as error:
                 _log.warning("owners not reviewed", error=str(error))
                 self._known.clear()
@@ -209,6 +237,22 @@ class OwnerDirectory:
                     if present.get(owner.instance_id) != (owner.generation, owner.url):
                         self.forget(account_id)
             await asyncio.sleep(_REVIEW_PAUSE_S)
+
+
+def _owners(rows: Iterable[RowMapping]) -> dict[uuid.UUID, Owner]:
+    return {
+        row["id"]: Owner(
+            row["instance_id"], row["url"] or "", row["generation"], row["epoch"], row["instance_state"] or "dead"
+        )
+        for row in rows
+        if row["instance_id"] is not None
+    }
+
+
+def _page(tx: Tx, after: uuid.UUID | None) -> tuple[dict[uuid.UUID, Owner], uuid.UUID | None]:
+    """Return the owners of the next accounts, and after which account the page behind it begins; None at the end."""
+    rows = repository.owners_after(tx, after, _PER_PAGE)
+    return _owners(rows), rows[-1]["id"] if len(rows) == _PER_PAGE else None
 
 
 def _reachable(tx: Tx) -> dict[str, tuple[int, str]]:
