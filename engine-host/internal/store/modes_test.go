@@ -221,73 +221,54 @@ func (f *fixture) killedOr(s *Store, epoch uint64) {
 	}
 }
 
-// TestAnOwnerThatStillWritesNeverGivesAMixture copies again and again while the previous owner commits pairs of rows that
-// must agree: a copy holds whole transactions, or says that it could not be made.
 func TestAnOwnerThatStillWritesNeverGivesAMixture(t *testing.T) {
 	eachMode(t, func(t *testing.T, o Options) {
-		if o.Locks == LocksPosix {
-			t.Skip("copies take no locks")
-		}
 		f := newFixture(t)
 		owner, err := f.openWith(o, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		link(t, owner, "x")
-		for _, statement := range []string{
-			"PRAGMA wal_autocheckpoint = 20", "CREATE TABLE pair (id INTEGER PRIMARY KEY, n INTEGER, filler BLOB)",
-			"INSERT INTO pair VALUES (1, 0, randomblob(700000)), (2, 0, randomblob(700000))",
-		} {
-			if _, err = owner.db.Exec(statement); err != nil {
-				t.Fatal(err)
+		write := func(statements ...string) {
+			for _, statement := range statements {
+				if _, err := owner.db.Exec(statement); err != nil {
+					t.Error(err)
+				}
 			}
 		}
-		stop, stopped := make(chan struct{}), make(chan struct{})
-		go func() {
-			defer close(stopped)
-			for n := 0; ; n++ {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				if _, err := owner.db.Exec("UPDATE pair SET n = n + 1, filler = randomblob(700000)"); err != nil {
-					t.Error(err)
-					return
-				}
-				if n%4 == 0 {
-					time.Sleep(60 * time.Millisecond) // long enough for a copy, now and then
-				}
-			}
-		}()
+		// two rows on pages of their own, which every transaction changes together
+		write("CREATE TABLE pair (id INTEGER PRIMARY KEY, n INTEGER, filler BLOB)", "INSERT INTO pair VALUES (1, 0, randomblob(3000)), (2, 0, randomblob(3000))")
 		elsewhere, err := OpenRoot(f.dir) // another host
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer elsewhere.Close()
-		copied := 0
-		for epoch := uint64(2); epoch < 14; epoch++ {
-			s, err := elsewhere.Open(t.Context(), o, Request{Path: f.path(fileName(epoch)), Epoch: epoch})
-			if err != nil {
-				if !errors.Is(err, ErrUnsettled) {
-					t.Errorf("copy: %v", err)
-				}
-				continue
-			}
-			copied++
-			var least, most int
-			if err = s.db.QueryRow("SELECT min(n), max(n) FROM pair").Scan(&least, &most); err != nil || least != most {
-				t.Errorf("a mixture: %d and %d, %v", least, most, err)
-			}
-			f.close(s)
-			for _, suffix := range []string{"", "-wal", "-journal"} { // the next copy is of the owner's store again
-				_ = os.Remove(f.path(fileName(epoch) + suffix))
-			}
+		copies := 0
+		busy := func() {
+			copies++
+			write("UPDATE pair SET n = n + 1", "PRAGMA wal_checkpoint(TRUNCATE)", "UPDATE pair SET n = n + 1 WHERE id = 1", "UPDATE pair SET n = n + 1 WHERE id = 2")
 		}
-		close(stop)
-		<-stopped
+		elsewhere.between = busy
+		take := func() (*Store, error) {
+			return elsewhere.Open(t.Context(), o, Request{Path: f.path("store.2.db"), Epoch: 2})
+		}
+		if _, err = take(); !errors.Is(err, ErrUnsettled) || copies != copyTries+1 || f.exists("store.2.db") {
+			t.Fatalf("a store that never rests: %v after %d copies", err, copies)
+		}
+		elsewhere.between = func() { // once more, then it rests
+			elsewhere.between = func() {}
+			busy()
+		}
+		s, err := take()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var least, most int
+		if err = s.db.QueryRow("SELECT min(n), max(n) FROM pair").Scan(&least, &most); err != nil || least != most || most != 2*(copyTries+2) {
+			t.Errorf("a mixture: %d and %d, %v", least, most, err)
+		}
+		f.close(s)
 		f.close(owner)
-		t.Logf("%d of 12 copies were made", copied)
 	})
 }
 

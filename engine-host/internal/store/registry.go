@@ -19,7 +19,8 @@ const (
 // registry knows which session directories are in use by this process, and looks at the open stores for operations
 // that hang.
 type registry struct {
-	copies chan struct{}
+	copies  chan struct{}
+	between func() // tests act here between the copies of a store and of its journals
 
 	mu     sync.Mutex
 	claims map[string]chan struct{} // by directory; closed when it is free again
@@ -30,8 +31,8 @@ type registry struct {
 
 func newRegistry() *registry {
 	r := &registry{
-		copies: make(chan struct{}, copiesAtOnce), claims: map[string]chan struct{}{}, open: map[*Store]struct{}{},
-		ended: make(chan struct{}),
+		copies: make(chan struct{}, copiesAtOnce), between: func() {}, claims: map[string]chan struct{}{},
+		open: map[*Store]struct{}{}, ended: make(chan struct{}),
 	}
 	go r.run()
 	return r

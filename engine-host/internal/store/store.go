@@ -90,7 +90,7 @@ func (r *Root) open(ctx context.Context, o Options, q Request) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{place: p, limit: o.limit()}
-	if err = s.open(ctx, r.copies, o, q); err != nil {
+	if err = s.open(ctx, r.registry, o, q); err != nil {
 		p.close()
 		return nil, err
 	}
@@ -98,9 +98,9 @@ func (r *Root) open(ctx context.Context, o Options, q Request) (*Store, error) {
 	return s, nil
 }
 
-func (s *Store) open(ctx context.Context, slots chan struct{}, o Options, q Request) error {
+func (s *Store) open(ctx context.Context, r *registry, o Options, q Request) error {
 	p := s.place
-	there, err := takeover{place: p, options: o, slots: slots}.prepare(ctx, q.Epoch, q.PreviousOwnerGone)
+	there, err := takeover{place: p, options: o, registry: r}.prepare(ctx, q.Epoch, q.PreviousOwnerGone)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ const (
 type takeover struct {
 	place
 	options Options
-	slots   chan struct{} // bounds copies
+	*registry
 }
 
 // prepare makes sure that the file of this epoch is the newest one, taking over the newest older store if there is one;
@@ -60,8 +60,8 @@ func (t takeover) prepare(ctx context.Context, epoch uint64, rename bool) (bool,
 		return true, t.rename(fileName(previous))
 	}
 	select {
-	case t.slots <- struct{}{}:
-		defer func() { <-t.slots }()
+	case t.copies <- struct{}{}:
+		defer func() { <-t.copies }()
 	case <-ctx.Done():
 		return false, fmt.Errorf("wait for other takeovers: %w", ctx.Err())
 	}
@@ -183,6 +183,7 @@ func (t takeover) snapshot(ctx context.Context, from, draft string) (bool, error
 	if err != nil {
 		return false, err
 	}
+	t.between()
 	for suffix, name := range names {
 		if name == "" {
 			continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 import uuid
@@ -14,8 +15,12 @@ _JOURNALS = ("-wal", "-journal")
 
 
 def store_path(sessions_dir: Path, workspace_id: uuid.UUID, account_id: uuid.UUID, epoch: int) -> Path:
-    """Return where the store of a session and epoch is: `workspace_{id}/session_{id}/store.{epoch}.db`."""
-    return sessions_dir.resolve() / f"workspace_{workspace_id}" / f"session_{account_id}" / f"store.{epoch}.db"
+    """Return where the store of a session and epoch is: `workspace_{id}/session_{id}/store.{epoch}.db`.
+
+    The storage is not asked: it may hang, and this runs on the event loop.
+    """
+    base = Path(os.path.abspath(sessions_dir))  # noqa: PTH100 - the engine host refuses `..`, and resolve() asks
+    return base / f"workspace_{workspace_id}" / f"session_{account_id}" / f"store.{epoch}.db"
 
 
 def set_aside(store: Path) -> None:
