@@ -26,6 +26,8 @@ class HealthFacts:
     lease_valid: bool
     engine_pid: int | None
     """None while the engine host is being restarted."""
+    storage: Literal["ok", "warn", "fail"] = "ok"
+    """How the storage of the session stores was at the last look."""
 
 
 class SessionLoad(Model):
@@ -55,6 +57,9 @@ class HealthReport(Model):
     generation: int
     engine: Literal["up", "down"]
     lease_valid: bool
+    storage: Literal["ok", "warn", "fail"] = Field(
+        "ok", description="The storage of the session stores at the last look; `fail`: it does not work or answer."
+    )
     clock_skew_s: float | None = Field(
         None, description="How far ahead of ours the clock of the last caller was whose call was refused for that."
     )
@@ -95,6 +100,7 @@ class HealthReporter:
             generation=self._receiver.generation,
             engine="down" if facts.engine_pid is None else "up",
             lease_valid=facts.lease_valid,
+            storage=facts.storage,
             clock_skew_s=None if clock_skew_s is None else round(clock_skew_s, 1),
         )
 

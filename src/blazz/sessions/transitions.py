@@ -80,7 +80,10 @@ def _ended(state: pb.State) -> Verdict | None:
         until = f" until {rfc3339(_whole_second(state.ban_expires_ms))}" if state.ban_expires_ms else ""
         detail = f"WhatsApp has banned this number{until}: {state.detail} ({state.code})."
         return Verdict("failed", "error", detail[:255], final=True, stop=True)
-    # STOPPED follows only from our own calls, whose callers have said why already
+    if kind == pb.SESSION_STATE_STOPPED and state.detail.startswith("store_corrupt"):
+        detail = f"The stored pairing is damaged ({state.detail[:120]}). Put a copy back and connect, or link it again."
+        return Verdict("failed", "error", detail[:255], final=True)
+    # else STOPPED follows only from our own calls, whose callers have said why already
     return None
 
 
