@@ -33,14 +33,6 @@ def test_help_lists_every_command_with_what_it_does() -> None:
         assert re.search(rf"\b{command}\b +\w", shown.stdout), command
 
 
-@pytest.mark.parametrize("role", ["gateway", "instance", "worker"])
-def test_a_role_alone_says_what_it_needs(role: str) -> None:
-    refused = blazz(role)
-    assert refused.returncode == 1
-    assert "blazz up" in refused.stderr
-    assert "Traceback" not in refused.stderr
-
-
 def test_the_database_is_made_checked_and_found_different(tmp_path: Path) -> None:
     options = ("--data-dir", str(tmp_path / "data"))
     assert blazz("db", "check", *options).returncode == 1

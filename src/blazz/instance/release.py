@@ -61,13 +61,15 @@ def note_generation(settings: Settings, generation: int) -> None:
     write_private(private_directory(settings.instance_dir) / _GENERATION, content)
 
 
-def noted_generation(settings: Settings) -> int | None:
-    """Return the generation that last ran on this machine, or None."""
+def require_noted(settings: Settings) -> int:
+    """Return the generation that last ran on this machine. Raises BlazzError `nothing_to_release`."""
     path: Path = settings.instance_dir / _GENERATION
     try:
         return int(json.loads(path.read_text())["generation"])
     except (OSError, ValueError, KeyError, TypeError):
-        return None
+        raise conflict(
+            "nothing_to_release", f"No instance {settings.instance_id} has run on {settings.data_dir}."
+        ) from None
 
 
 async def release(database: Database, settings: Settings, *, timeout_s: float) -> bool:
@@ -76,9 +78,7 @@ async def release(database: Database, settings: Settings, *, timeout_s: float) -
     `timeout_s` bounds the wait for the engine host, which ends with its supervisor or at its deadline. Raises
     BlazzError `nothing_to_release`, `instance_running`, `previous_engine_alive` when there is no proof.
     """
-    generation = noted_generation(settings)
-    if generation is None:
-        raise conflict("nothing_to_release", f"No instance {settings.instance_id} has run on {settings.data_dir}.")
+    generation = require_noted(settings)
     with supervisor_lock(settings):
         engine = await take_engine_lock(settings.engine_lock_path, timeout_s=timeout_s)
         try:

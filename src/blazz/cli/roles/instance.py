@@ -10,7 +10,7 @@ import structlog
 from blazz.cli import foundation, life
 from blazz.cli.console import line
 from blazz.cli.options import RoleOptions
-from blazz.instance.release import release, supervisor_lock
+from blazz.instance.release import release, require_noted, supervisor_lock
 from blazz.instance.role import Instance
 from blazz.kit.settings import Settings
 
@@ -97,6 +97,7 @@ def run_release(options: RoleOptions) -> bool:
     async def work() -> bool:
         async with contextlib.AsyncExitStack() as parts:
             foundation.require_server(settings)
+            require_noted(settings)
             database = await foundation.open_database(parts, settings)
             return await release(database, settings, timeout_s=settings.lease_s + _RELEASE_MARGIN_S)
 
