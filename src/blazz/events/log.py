@@ -23,6 +23,7 @@ from blazz.kit.time import utc_now
 
 EVENT_VERSION = 1
 _KEY = "events"
+_LAST = 9
 
 
 @dataclass(slots=True)
@@ -41,11 +42,12 @@ class EventDraft:
 class _Pending:
     """What one unit of work will append."""
 
-    __slots__ = ("drafts", "rows")
+    __slots__ = ("drafts", "forgotten", "rows")
 
     def __init__(self) -> None:
         self.drafts: list[EventDraft] = []
         self.rows: list[tuple[Table, dict[str, Any], EventDraft]] = []
+        self.forgotten: dict[uuid.UUID, int] = {}
 
 
 def _flush(tx: Tx, units: Sequence[_Pending]) -> None:
@@ -54,12 +56,20 @@ def _flush(tx: Tx, units: Sequence[_Pending]) -> None:
     by_workspace: dict[uuid.UUID, list[EventDraft]] = defaultdict(list)
     for draft in drafts:
         by_workspace[draft.workspace_id].append(draft)
-    for workspace_id in sorted(by_workspace):  # one order for everyone: no deadlock between writers
-        own = by_workspace[workspace_id]
+    forgotten: dict[uuid.UUID, int] = {}
+    for pending in units:
+        forgotten |= pending.forgotten
+    for workspace_id in sorted(by_workspace.keys() | forgotten):  # one order for everyone: no deadlock between writers
+        if workspace_id in forgotten:
+            tx.execute(_OLDEST, {"workspace": workspace_id, "first": forgotten[workspace_id]})
+        own = by_workspace.get(workspace_id)
+        if not own:
+            continue
         head = _advance(tx, workspace_id, len(own))
         for position, draft in enumerate(own, head - len(own) + 1):
             draft.position = position
-    tx.execute(_INSERT, [_event_row(draft) for draft in drafts])
+    if drafts:
+        tx.execute(_INSERT, [_event_row(draft) for draft in drafts])
     by_shape: dict[tuple[Table, frozenset[str]], list[dict[str, Any]]] = defaultdict(list)
     for pending in units:
         for table, row, draft in pending.rows:
@@ -78,6 +88,11 @@ _ADVANCE = (
 )
 _ADVANCE_RETURNING = _ADVANCE.returning(event_heads.c.head)
 _HEAD = select(event_heads.c.head).where(event_heads.c.workspace_id == bindparam("workspace"))
+_OLDEST = (
+    update(event_heads)
+    .where(event_heads.c.workspace_id == bindparam("workspace"), event_heads.c.oldest < bindparam("first"))
+    .values(oldest=bindparam("first"))
+)
 _INSERT = insert(events)
 
 
@@ -130,7 +145,7 @@ def _pending(tx: Tx) -> _Pending:
     pending = tx.notes.get(_KEY)
     if not isinstance(pending, _Pending):
         pending = tx.notes[_KEY] = _Pending()
-        tx.flush_together(_flush, pending)
+        tx.flush_together(_flush, pending, order=_LAST)
     return pending
 
 
@@ -156,6 +171,12 @@ def append(
     _check_scope(tx, draft.workspace_id)
     _pending(tx).drafts.append(draft)
     return draft
+
+
+def forget_before(tx: Tx, workspace_id: uuid.UUID, position: int) -> None:
+    """Note that `position` is the oldest in the log now; written with the heads, at the end of the commit."""
+    _check_scope(tx, workspace_id)
+    _pending(tx).forgotten[workspace_id] = position
 
 
 def insert_at_position(tx: Tx, table: Table, row: dict[str, Any], draft: EventDraft) -> None:

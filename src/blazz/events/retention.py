@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select
 
+from blazz.events import log
 from blazz.events.tables import event_heads, events
 from blazz.kit.db import Database, Platform, Tx
 from blazz.kit.time import utc_now
@@ -44,5 +45,5 @@ def _prune_some(tx: Tx, workspace_id: uuid.UUID, last: int) -> tuple[int, bool]:
     count = tx.execute(gone).rowcount
     if until >= oldest:
         # in the same unit: a reader sees either the events or that they are gone
-        tx.execute(update(event_heads).where(event_heads.c.workspace_id == workspace_id).values(oldest=until + 1))
+        log.forget_before(tx, workspace_id, until + 1)
     return count, until < last

@@ -14,7 +14,7 @@ from blazz.kit.db import Tx
 from blazz.kit.ids import uuid7
 from blazz.kit.time import utc_now
 from blazz.media import service as media
-from blazz.messaging import kinds, repository
+from blazz.messaging import kinds, newest, repository
 from blazz.messaging.addresses import LID_SERVER, PHONE_SERVER
 from blazz.messaging.healing import Identity, Seal, heal, plan_download
 from blazz.messaging.model import InboundMessage, InboundReceipt, PreparedMessage, StoreResult
@@ -22,7 +22,6 @@ from blazz.messaging.receipts import store_receipts
 from blazz.messaging.tables import messages as messages_table
 
 ChatKey = tuple[uuid.UUID, uuid.UUID, str]
-_PREVIEW = 200
 
 
 def prepare(batch: Sequence[InboundMessage]) -> list[PreparedMessage]:
@@ -94,6 +93,9 @@ def _peer(message: InboundMessage) -> Peer | None:
 
 def apply_learned(tx: Tx, resolution: Resolution) -> None:
     """Re-key authors where a LID became known, move what belongs to merged contacts; all in this unit."""
+    learned = [*resolution.handed_over, *resolution.learned_lids]
+    for workspace_id in {item[0] for item in learned} | {merge.workspace_id for merge in resolution.merges}:
+        events.see_all_rows(tx, workspace_id)
     for workspace_id, contact_id, phone, lid in resolution.handed_over:
         repository.change_address(tx, workspace_id, contact_id, _phone_address(phone), _lid_address(lid))
     dropped: list[tuple[uuid.UUID, uuid.UUID, int]] = []
@@ -191,7 +193,7 @@ def _insert(
         assert decoded is not None
         message_id = uuid7()
         media_id = plan_download(item, message_id, pending, seal)
-        preview = (decoded.body or "")[:_PREVIEW]
+        preview = (decoded.body or "")[: newest.PREVIEW]
         row: dict[str, Any] = {
             "id": message_id,
             "workspace_id": message.workspace_id,
@@ -229,19 +231,16 @@ def _insert(
             account_id=message.account_id,
         )
         events.insert_at_position(tx, messages_table, row, draft)
-        chat.note(message_id, message.timestamp, decoded.kind, preview, from_me=message.from_me)
+        address = None if message.is_group else chat.address
+        newest.note(
+            tx,
+            newest.NewestMessage(chat, message_id, message.timestamp, decoded.kind, preview, message.from_me, address),
+        )
         touched[chat.id] = chat
     if pending:
         media.plan_downloads(tx, pending)
-    repository.save_chats(tx, touched.values())
     for chat in touched.values():
-        events.append(
-            tx,
-            "chat.updated",
-            {"chat_id": str(chat.id), "unread_count": chat.unread_count},
-            workspace_id=chat.workspace_id,
-            account_id=chat.account_id,
-        )
+        newest.tell_unread(tx, chat)
     return len(pending)
 
 

@@ -17,7 +17,7 @@ from blazz.kit.ids import uuid7, whatsapp_message_id
 from blazz.kit.phones import parse_phone
 from blazz.kit.time import utc_now
 from blazz.media import service as media
-from blazz.messaging import kinds, outbox, repository
+from blazz.messaging import kinds, newest, outbox, repository
 from blazz.messaging.addresses import is_group, lid_of, phone_of
 from blazz.messaging.kinds import Outgoing
 from blazz.messaging.schemas import SendMessage
@@ -25,8 +25,6 @@ from blazz.messaging.tables import messages
 from blazz.messaging.tables import outbox as outbox_table
 from blazz.messaging.views import Row
 from blazz.workspaces import service as workspaces
-
-_PREVIEW = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +93,8 @@ def send(tx: Tx, request: SendMessage, sender: Sender) -> tuple[dict[str, Any], 
     )
     events.insert_at_position(tx, messages, row, draft)
     events.insert_at_position(tx, outbox_table, _outbox_row(row, chat.address, payload, request.type, sender), draft)
-    chat.note(message_id, now, request.type, (body or "")[:_PREVIEW], from_me=True)
-    repository.save_chats(tx, [chat])
+    preview = (body or "")[: newest.PREVIEW]
+    newest.note(tx, newest.NewestMessage(chat, message_id, now, request.type, preview, from_me=True))
     events.append(tx, "chat.updated", {"chat_id": str(chat.id)}, account_id=account["id"])
     outbox.wake(tx, account["id"])
     return row, draft
@@ -104,7 +102,7 @@ def send(tx: Tx, request: SendMessage, sender: Sender) -> tuple[dict[str, Any], 
 
 def retry(tx: Tx, message_id: uuid.UUID, sender: Sender) -> uuid.UUID:
     """Queue a failed message again under its own WhatsApp id. Raises BlazzError `not_failed` (409), `not_found`."""
-    row = repository.find_message(tx, tx.workspace_id, message_id)
+    row = repository.find_message(tx, tx.workspace_id, message_id, for_update=True)
     if row is None:
         raise not_found("message")
     if row["state"] != "failed" or not row["from_me"]:

@@ -140,7 +140,8 @@ class ReadMarks:
 
 def mark_read(tx: Tx, chat_id: uuid.UUID) -> ReadMarks | None:
     """Set a chat's unread count to zero; returns what to tell WhatsApp, None when nothing was unread."""
-    row = repository.find_chat(tx, tx.workspace_id, chat_id)
+    events.see_all_rows(tx, tx.workspace_id)
+    row = repository.find_chat(tx, tx.workspace_id, chat_id, for_update=True)
     if row is None:
         raise not_found("chat")
     if row["unread_count"] == 0:

@@ -55,7 +55,7 @@ class Tx:
         self._after_commit: list[Callable[[], None]] = []
         self.notes: dict[str, object] = {}
         """What domains remember for the length of this unit, by their own key."""
-        self.shares: list[tuple[Flush[Any], Any]] = []
+        self.shares: list[tuple[int, Flush[Any], Any]] = []
         """What this unit gave to `flush_together`. For the database's own use."""
 
     @property
@@ -92,13 +92,16 @@ class Tx:
         """Return the first column of the first row, or None."""
         return self.execute(statement).scalar()
 
-    def flush_together(self, flush: Flush[T], item: T) -> None:
+    def flush_together(self, flush: Flush[T], item: T, *, order: int = 0) -> None:
         """Hand `item` over: `flush` is called once per commit with the items of all its units, in their order.
+
+        Several functions are called in ascending `order`, the same in every process: what all of them lock is locked
+        in one order. The heads of event logs come last (9).
 
         It runs when no unit of the commit will run any more, under a scope that allows what any of them may touch:
         whoever hands something over has checked that it belongs to this unit's scope. `flush` is a module's function.
         """
-        self.shares.append((flush, item))
+        self.shares.append((order, flush, item))
 
     def waiting(self, flush: Flush[T]) -> Sequence[T]:
         """Return what earlier units of the same commit handed to `flush`: not written yet, so no statement sees it."""

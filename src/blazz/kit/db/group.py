@@ -84,16 +84,16 @@ class Group:
 
     def flush(self) -> None:
         """Write what the units handed over together, then let each finish. Raises whatever these raise."""
-        together: dict[Flush[Any], list[Any]] = {}
+        together: dict[tuple[int, Flush[Any]], list[Any]] = {}
         scopes: list[Scope] = []
         for unit, tx in self._kept:
-            for flush, item in tx.shares:
-                together.setdefault(flush, []).append(item)
+            for order, flush, item in tx.shares:
+                together.setdefault((order, flush), []).append(item)
                 scopes.append(unit.scope)
         if together:
             scope = union(scopes)
             last = Tx(self._connection, scope, None)
-            for flush, items in together.items():
+            for (_, flush), items in sorted(together.items(), key=lambda entry: entry[0][0]):
                 self._under(scope, flush, last, items)
             self._callbacks += last.finish()
         for unit, tx in self._kept:
@@ -101,7 +101,7 @@ class Group:
 
     def waiting(self, flush: Flush[Any]) -> Sequence[Any]:
         """Return what earlier units of this group handed to `flush`."""
-        return [item for _, tx in self._kept for known, item in tx.shares if known is flush]
+        return [item for _, tx in self._kept for _, known, item in tx.shares if known is flush]
 
     def claim(self, key: Hashable) -> bool:
         """Take `key` for a unit of this group; False when an earlier one has it."""

@@ -14,6 +14,7 @@ from blazz.messaging.repository.chats import (
     find_direct,
     move_chats,
     save_chats,
+    unread_counts,
 )
 from blazz.messaging.repository.messages import (
     add_receipts,
@@ -81,5 +82,6 @@ __all__ = [
     "set_states",
     "state_row",
     "states_of",
+    "unread_counts",
     "unread_inbound",
 ]

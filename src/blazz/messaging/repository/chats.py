@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import RowMapping, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import RowMapping, bindparam, case, delete, func, insert, or_, select, update
 
-from blazz.kit.db import Tx
+from blazz.kit.db import Key, Tx, UtcDateTime
 from blazz.kit.ids import uuid7
 from blazz.kit.time import utc_now
 from blazz.messaging.tables import chats, messages, outbox
@@ -31,63 +31,51 @@ class NewChat:
 
 @dataclass(slots=True)
 class ChatState:
-    """What a batch changes of a chat: its newest message and how many are unread."""
+    """A chat as far as a batch needs to know it."""
 
     id: uuid.UUID
     workspace_id: uuid.UUID
     account_id: uuid.UUID
     contact_id: uuid.UUID | None
     address: str
-    unread_count: int
-    last_message_at: dt.datetime | None
-    last_message_id: uuid.UUID | None = None
-    last_kind: str | None = None
-    last_preview: str | None = None
-    last_from_me: bool | None = None
-
-    def note(self, message_id: uuid.UUID, at: dt.datetime, kind: str, preview: str | None, *, from_me: bool) -> None:
-        """Take a message into account: the latest one to arrive is the chat's newest, whatever the clocks say."""
-        if not from_me:
-            self.unread_count += 1
-        self.last_message_at = at if self.last_message_at is None else max(at, self.last_message_at)
-        self.last_message_id, self.last_kind, self.last_preview, self.last_from_me = message_id, kind, preview, from_me
 
 
-_COLUMNS = (
-    chats.c.id,
-    chats.c.workspace_id,
-    chats.c.account_id,
-    chats.c.contact_id,
-    chats.c.address,
-    chats.c.unread_count,
-    chats.c.last_message_at,
+_STATE = (chats.c.id, chats.c.workspace_id, chats.c.account_id, chats.c.contact_id, chats.c.address)
+_NEWEST = (
     chats.c.last_message_id,
+    chats.c.last_message_at,
     chats.c.last_kind,
     chats.c.last_preview,
     chats.c.last_from_me,
 )
-_BY_CONTACT = select(*_COLUMNS).where(
+_BY_CONTACT = select(*_STATE).where(
     chats.c.workspace_id.in_(bindparam("workspaces", expanding=True)),
     chats.c.account_id.in_(bindparam("accounts", expanding=True)),
     chats.c.contact_id.in_(bindparam("contacts", expanding=True)),
 )
-_BY_ADDRESS = select(*_COLUMNS).where(
+_BY_ADDRESS = select(*_STATE).where(
     chats.c.workspace_id.in_(bindparam("workspaces", expanding=True)),
     chats.c.account_id.in_(bindparam("accounts", expanding=True)),
     chats.c.address.in_(bindparam("addresses", expanding=True)),
 )
+_AT = bindparam("at", type_=UtcDateTime())
 _SAVE = (
     update(chats)
     .where(chats.c.workspace_id == bindparam("w"), chats.c.id == bindparam("i"))
     .values(
         last_message_id=bindparam("message"),
-        last_message_at=bindparam("at"),
+        # the latest one to arrive is the newest, whatever the clocks say; but the moment never goes back
+        last_message_at=case((chats.c.last_message_at > _AT, chats.c.last_message_at), else_=_AT),
         last_kind=bindparam("new_kind"),
         last_preview=bindparam("preview"),
         last_from_me=bindparam("mine"),
-        unread_count=bindparam("unread"),
-        address=bindparam("new_address"),
+        unread_count=chats.c.unread_count + bindparam("unread"),
+        address=func.coalesce(bindparam("new_address", type_=Key(64)), chats.c.address),
     )
+)
+_UNREAD = select(chats.c.id, chats.c.unread_count).where(
+    chats.c.workspace_id.in_(bindparam("workspaces", expanding=True)),
+    chats.c.id.in_(bindparam("ids", expanding=True)),
 )
 
 
@@ -141,32 +129,27 @@ def _created(new: NewChat, rows: list[dict[str, Any]]) -> ChatState:
             "created_at": utc_now(),
         }
     )
-    return ChatState(chat_id, new.workspace_id, new.account_id, new.contact_id, new.address, 0, None)
+    return ChatState(chat_id, new.workspace_id, new.account_id, new.contact_id, new.address)
 
 
-def save_chats(tx: Tx, states: Iterable[ChatState]) -> None:
-    """Write the newest message and the unread count of chats."""
-    rows = [
-        {
-            "w": state.workspace_id,
-            "i": state.id,
-            "message": state.last_message_id,
-            "at": state.last_message_at,
-            "new_kind": state.last_kind,
-            "preview": state.last_preview,
-            "mine": state.last_from_me,
-            "unread": state.unread_count,
-            "new_address": state.address,
-        }
-        for state in states
-    ]
-    if rows:
-        tx.execute(_SAVE, rows)
+def save_chats(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write the newest message of chats and add to their unread counts.
+
+    Rows of `w`, `i`, `message`, `at`, `new_kind`, `preview`, `mine`, `unread` (to add), `new_address` (None: as it is).
+    """
+    tx.execute(_SAVE, [dict(row) for row in rows])
 
 
-def find_chat(tx: Tx, workspace_id: uuid.UUID, chat_id: uuid.UUID) -> RowMapping | None:
-    """Return a chat."""
-    return tx.one(select(chats).where(chats.c.workspace_id == workspace_id, chats.c.id == chat_id))
+def unread_counts(tx: Tx, workspaces: Collection[uuid.UUID], chat_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """Return how many messages of these chats are unread."""
+    rows = tx.execute(_UNREAD, {"workspaces": list(workspaces), "ids": list(chat_ids)})
+    return {row["id"]: row["unread_count"] for row in rows.mappings()}
+
+
+def find_chat(tx: Tx, workspace_id: uuid.UUID, chat_id: uuid.UUID, *, for_update: bool = False) -> RowMapping | None:
+    """Return a chat; `for_update` keeps others from changing it until this unit is committed."""
+    statement = select(chats).where(chats.c.workspace_id == workspace_id, chats.c.id == chat_id)
+    return tx.one(statement.with_for_update(key_share=True) if for_update else statement)
 
 
 def find_chats(
@@ -213,8 +196,12 @@ def chat_page(
 
 def move_chats(tx: Tx, workspace_id: uuid.UUID, loser: uuid.UUID, winner: uuid.UUID) -> None:
     """Give the chats of one contact to another; where both have a chat on an account, the two become one."""
+    # locked first: whoever is storing a message in one of them has committed when its messages are moved
     rows = tx.all(
-        select(*_COLUMNS).where(chats.c.workspace_id == workspace_id, chats.c.contact_id.in_([loser, winner]))
+        select(*_STATE, *_NEWEST, chats.c.unread_count)
+        .where(chats.c.workspace_id == workspace_id, chats.c.contact_id.in_([loser, winner]))
+        .order_by(chats.c.id)
+        .with_for_update()
     )
     kept = {row["account_id"]: row for row in rows if row["contact_id"] == winner}
     for row in (row for row in rows if row["contact_id"] == loser):
@@ -253,7 +240,7 @@ def change_address(tx: Tx, workspace_id: uuid.UUID, contact_id: uuid.UUID, old: 
 
 def drop_doubles(tx: Tx, workspace_id: uuid.UUID, chat_id: uuid.UUID, count: int) -> None:
     """Correct a chat's unread count and newest message after `count` inbound messages of it were removed."""
-    chat = find_chat(tx, workspace_id, chat_id)
+    chat = find_chat(tx, workspace_id, chat_id, for_update=True)
     last = tx.one(
         select(messages.c.id, messages.c.kind, messages.c.body, messages.c.from_me)
         .where(messages.c.workspace_id == workspace_id, messages.c.chat_id == chat_id)
@@ -274,10 +261,10 @@ def drop_doubles(tx: Tx, workspace_id: uuid.UUID, chat_id: uuid.UUID, count: int
 
 def chat_state(row: RowMapping) -> ChatState:
     """Return what a batch may change of a chat's row."""
-    return ChatState(**{column.name: row[column.name] for column in _COLUMNS})
+    return ChatState(**{column.name: row[column.name] for column in _STATE})
 
 
-_DIRECT = select(*_COLUMNS).where(
+_DIRECT = select(*_STATE).where(
     chats.c.workspace_id == bindparam("workspace"),
     chats.c.account_id == bindparam("account"),
     chats.c.contact_id == bindparam("contact"),

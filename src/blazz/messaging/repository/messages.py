@@ -69,40 +69,51 @@ def rekey_author(
     return list(Counter(doubles.values()).items())
 
 
-def find_message(tx: Tx, workspace_id: uuid.UUID, message_id: uuid.UUID) -> RowMapping | None:
-    """Return a message."""
-    return tx.one(select(messages).where(messages.c.workspace_id == workspace_id, messages.c.id == message_id))
+def find_message(
+    tx: Tx, workspace_id: uuid.UUID, message_id: uuid.UUID, *, for_update: bool = False
+) -> RowMapping | None:
+    """Return a message; `for_update` keeps others from changing it until this unit is committed."""
+    statement = select(messages).where(messages.c.workspace_id == workspace_id, messages.c.id == message_id)
+    return tx.one(statement.with_for_update(key_share=True) if for_update else statement)
 
 
 def find_messages(
     tx: Tx, workspaces: Collection[uuid.UUID], message_ids: Collection[uuid.UUID]
 ) -> Sequence[RowMapping]:
-    """Return messages by id."""
+    """Return messages by id, and keep others from changing them until this unit is committed."""
     return tx.all(
-        select(messages).where(messages.c.workspace_id.in_(list(workspaces)), messages.c.id.in_(list(message_ids)))
+        select(messages)
+        .where(messages.c.workspace_id.in_(list(workspaces)), messages.c.id.in_(list(message_ids)))
+        .order_by(messages.c.id)
+        .with_for_update(key_share=True)
     )
 
 
-_BY_WA_ID = select(
-    messages.c.id,
-    messages.c.workspace_id,
-    messages.c.account_id,
-    messages.c.chat_id,
-    messages.c.wa_message_id,
-    messages.c.from_me,
-    messages.c.state,
-    messages.c.position,
-).where(
-    messages.c.workspace_id.in_(bindparam("workspaces", expanding=True)),
-    messages.c.account_id.in_(bindparam("accounts", expanding=True)),
-    messages.c.wa_message_id.in_(bindparam("ids", expanding=True)),
+_BY_WA_ID = (
+    select(
+        messages.c.id,
+        messages.c.workspace_id,
+        messages.c.account_id,
+        messages.c.chat_id,
+        messages.c.wa_message_id,
+        messages.c.from_me,
+        messages.c.state,
+        messages.c.position,
+    )
+    .where(
+        messages.c.workspace_id.in_(bindparam("workspaces", expanding=True)),
+        messages.c.account_id.in_(bindparam("accounts", expanding=True)),
+        messages.c.wa_message_id.in_(bindparam("ids", expanding=True)),
+    )
+    .order_by(messages.c.id)
+    .with_for_update(key_share=True)
 )
 
 
 def find_messages_by_wa_id(
     tx: Tx, workspaces: Collection[uuid.UUID], accounts: Collection[uuid.UUID], ids: Collection[str]
 ) -> Sequence[RowMapping]:
-    """Return what receipts need of messages, by WhatsApp id."""
+    """Return what receipts need of messages, by WhatsApp id, and keep others from changing them meanwhile."""
     parameters = {"workspaces": list(workspaces), "accounts": list(accounts), "ids": list(ids)}
     return tx.execute(_BY_WA_ID, parameters).mappings().all()
 
@@ -144,7 +155,7 @@ def unread_inbound(tx: Tx, workspace_id: uuid.UUID, chat_id: uuid.UUID, count: i
 def set_states(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write states: rows of `w`, `i`, `new_state`, `at`, `code`, `detail`."""
     if rows:
-        tx.execute(_SET_STATE, [dict(row) for row in rows])
+        tx.execute(_SET_STATE, sorted((dict(row) for row in rows), key=lambda row: row["i"]))
 
 
 def state_row(

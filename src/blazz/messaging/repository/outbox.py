@@ -21,6 +21,8 @@ _ROWS = (
     )
     .order_by(outbox.c.account_id, outbox.c.position)
     .limit(bindparam("count"))
+    # a row that housekeeping lets expire at this moment is not sent, and the other way round
+    .with_for_update(key_share=True)
 )
 _MARK = (
     update(outbox)
@@ -35,17 +37,22 @@ _REQUEUE = (
     .where(outbox.c.workspace_id == bindparam("w"), outbox.c.id == bindparam("i"))
     .values(state=bindparam("new_state"), attempts=bindparam("tries"), due_at=bindparam("due"))
 )
-_BY_ID = select(
-    outbox.c.id,
-    outbox.c.workspace_id,
-    outbox.c.account_id,
-    outbox.c.chat_id,
-    outbox.c.message_id,
-    outbox.c.state,
-    outbox.c.expires_at,
-).where(
-    outbox.c.workspace_id.in_(bindparam("workspaces", expanding=True)),
-    outbox.c.id.in_(bindparam("ids", expanding=True)),
+_BY_ID = (
+    select(
+        outbox.c.id,
+        outbox.c.workspace_id,
+        outbox.c.account_id,
+        outbox.c.chat_id,
+        outbox.c.message_id,
+        outbox.c.state,
+        outbox.c.expires_at,
+    )
+    .where(
+        outbox.c.workspace_id.in_(bindparam("workspaces", expanding=True)),
+        outbox.c.id.in_(bindparam("ids", expanding=True)),
+    )
+    .order_by(outbox.c.account_id, outbox.c.position)
+    .with_for_update(key_share=True)
 )
 _DELETE = delete(outbox).where(
     outbox.c.workspace_id.in_(bindparam("workspaces", expanding=True)),
@@ -77,7 +84,7 @@ def mark_sending(tx: Tx, rows: Sequence[RowMapping]) -> None:
 
 
 def outbox_by_id(tx: Tx, workspaces: Collection[uuid.UUID], ids: Collection[uuid.UUID]) -> Sequence[RowMapping]:
-    """Return outbox rows by id."""
+    """Return outbox rows by id, and keep others from changing them until this unit is committed."""
     return tx.execute(_BY_ID, {"workspaces": list(workspaces), "ids": list(ids)}).mappings().all()
 
 
