@@ -12,6 +12,7 @@ from blazz.kit.db import Database, Platform, Tx
 from blazz.kit.errors import BlazzError
 from blazz.kit.time import utc_now
 
+_RENEW_BELOW = 2 / 3  # of the lease left: one commit a second is enough
 LEASE_S = 3.0  # product rule: a leader that has not renewed for this long is replaced
 _SCOPE = Platform("workers agree on one leader")
 
@@ -67,6 +68,8 @@ class Leadership:
         """
         lease_ns = int(LEASE_S * 1e9)
         if self._term is not None:
+            if self._valid_until_ns - asked_ns > lease_ns * _RENEW_BELOW:
+                return
             if await self._database.write(_SCOPE, repository.renew_lease, self._name, self._term):
                 self._valid_until_ns = asked_ns + lease_ns
                 return

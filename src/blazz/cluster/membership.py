@@ -7,6 +7,7 @@ says so only if the counter still has the value that it watched.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -126,7 +127,7 @@ def register(tx: Tx, member: Member) -> Registration:
         "renewed_at": now,
     }
     if row is None:
-        index, generation, proven = repository.next_index(tx), 1, True
+        index, generation, proven = _free_index(tx, member.instance_id), 1, True
         new = {"id": member.instance_id, "index": index, "generation": generation, "renewals": 0, "revision": 0}
         repository.insert_instance(tx, {**new, "released_generation": None, **values})
     else:
@@ -143,6 +144,14 @@ def register(tx: Tx, member: Member) -> Registration:
     )
     Wakeups.shared().notify_after_commit(tx, TOPIC)
     return Registration(member.instance_id, index, generation, taken_over, proven)
+
+
+def _free_index(tx: Tx, instance_id: str) -> int:
+    """Return the number at the end of the name if it is free (`instance-2` is 2), else the first above all others."""
+    number = re.search(r"(?<!\d)\d{1,4}$", instance_id)
+    if number is not None and repository.index_is_free(tx, int(number.group())):
+        return int(number.group())
+    return repository.next_index(tx)
 
 
 def renew(tx: Tx, registration: Registration, figures: Figures | None = None) -> Renewal:
@@ -188,7 +197,7 @@ def sign_off(tx: Tx, registration: Registration) -> None:
     row = repository.find_instance(tx, registration.instance_id, lock=True)
     if row is None or row["generation"] != registration.generation:
         return
-    _stopped(tx, row)
+    _ended(tx, row, "instance.stopped")
 
 
 def release(tx: Tx, instance_id: str, generation: int | None = None) -> bool:
@@ -200,17 +209,18 @@ def release(tx: Tx, instance_id: str, generation: int | None = None) -> bool:
     if row is None or (generation is not None and row["generation"] != generation):
         return False
     if row["released_generation"] != row["generation"]:
-        _stopped(tx, row)
+        _ended(tx, row, "instance.down")
     return True
 
 
-def _stopped(tx: Tx, row: RowMapping) -> None:
+def _ended(tx: Tx, row: RowMapping, event: str) -> None:
     # a session whose takeover was never finished keeps its doubt: somebody before us may still hold its older store
     changes: dict[str, Any] = {"released_generation": row["generation"], "connected": 0, "engine_pid": None}
     if row["state"] != "dead":
         changes |= {"state": "stopped", "state_since": utc_now()}
     repository.update_instance(tx, row["id"], {**changes, "revision": row["revision"] + 1})
-    platform_log.append(tx, "instance.stopped", {"instance": row["id"], "generation": row["generation"]})
+    data = {"instance": row["id"], "generation": row["generation"], "proven": True}
+    platform_log.append(tx, event, data)
     Wakeups.shared().notify_after_commit(tx, TOPIC)
 
 
@@ -219,7 +229,7 @@ def mark_dead(tx: Tx, instance_id: str, generation: int, renewals: int, *, silen
     changes = {"state": "dead", "state_since": utc_now(), "connected": 0}
     marked = repository.update_instance(tx, instance_id, changes, generation=generation, renewals=renewals)
     if marked:
-        data = {"instance": instance_id, "generation": generation, "silent_s": round(silent_s, 1)}
+        data = {"instance": instance_id, "generation": generation, "proven": False, "silent_s": round(silent_s, 1)}
         platform_log.append(tx, "instance.down", data)
         Wakeups.shared().notify_after_commit(tx, TOPIC)
     return marked

@@ -94,6 +94,11 @@ def next_index(tx: Tx) -> int:
     return 0 if highest is None else int(highest) + 1
 
 
+def index_is_free(tx: Tx, index: int) -> bool:
+    """Tell whether no instance has an index."""
+    return tx.scalar(select(instances.c.id).where(instances.c["index"] == index)) is None
+
+
 def insert_instance(tx: Tx, row: dict[str, Any]) -> None:
     """Add an instance."""
     tx.execute(insert(instances), row)

@@ -41,13 +41,14 @@ class Session:
     """It is about to be closed for another instance: nothing new is sent."""
     interrupted: bool = False
     """It was closed for a move that has not happened."""
-    logged_in: bool = False
-    """It has logged in since this instance took it up."""
+    restoring: bool = field(init=False)
+    """It was linked when this instance took it up, and has not logged in since."""
     changed: asyncio.Event | None = None
     """Set at every report, while somebody waits for one."""
 
     def __post_init__(self) -> None:
         self.ref = SessionRef(str(self.account_id), self.epoch)
+        self.restoring = self.linked
 
     async def settled(self) -> None:
         """Wait until the session is connected, or no longer running."""

@@ -106,10 +106,11 @@ class Reports:
     def _state(self, session: Session, state: pb.State, tag: int) -> None:
         verdict = judge(state, linked=session.linked, status=session.status)
         up = state.state == pb.SESSION_STATE_CONNECTED
-        restored = up and session.linked and not session.logged_in
+        restored = up and session.restoring
         down = verdict is not None and verdict.status not in ("connected", "authenticated")
         if up and not session.connected:
-            session.connected = session.linked = session.logged_in = True
+            session.connected = session.linked = True
+            session.restoring = False
             self._hooks.connected(session)
         elif down and session.connected:
             session.connected = False
