@@ -47,10 +47,12 @@ class Follower:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, place: str, key: str | None = None, query: str = "", **headers: str) -> AsyncIterator[Follower]:
+    async def open(
+        cls, place: str, key: str | None = None, query: str = "", *, path: str = "/events/ws", **headers: str
+    ) -> AsyncIterator[Follower]:
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
-        url = f"ws://{place}/api/v1/events/ws{query}"
+        url = f"ws://{place}/api/v1{path}{query}"
         async with connect(url, additional_headers=headers, proxy=None, open_timeout=WAIT_S, max_queue=None) as socket:
             yield cls(socket)
 
