@@ -285,6 +285,9 @@ class NetworkStats:
 
     `stanzas_from_older_connection` counts stanzas accepted from a connection after a newer login of the same device:
     anything but 0 is a defect. `unknown` names stanzas that nothing handles, with their count.
+
+    With a witness of logins (`Network.watch_logins`): `logins_below_epoch` counts logins under a lower epoch than an
+    earlier one of the same device, `replaced_living` those that replaced a connection whose program still had it.
     """
 
     logins: int = 0
@@ -296,6 +299,8 @@ class NetworkStats:
     acks_lost: int = 0
     duplicates: int = 0
     stanzas_from_older_connection: int = 0
+    logins_below_epoch: int = 0
+    replaced_living: int = 0
     open_connections: int = 0
     online: int = 0
     queued: int = 0
@@ -306,6 +311,25 @@ class NetworkStats:
     downloads: int = 0
     commits: int = 0
     unknown: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A login as the network sees it: whose it is and where it comes from (host and port), `replaced` being the
+    address of an earlier connection that ends by it."""
+
+    number: str
+    device: int
+    peer: tuple[str, int]
+    replaced: tuple[str, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What somebody who can see the programs behind the connections says of a login; nothing of it is on the wire."""
+
+    epoch: int | None = None
+    replaced_lives: bool = False
 
 
 @dataclass(frozen=True, slots=True)

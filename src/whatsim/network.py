@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import resource
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from whatsim.model import (
     FaultSpec,
     FaultView,
     InvalidNumber,
+    Login,
     MessageNotFound,
     MessageView,
     NetworkEvent,
@@ -25,6 +26,7 @@ from whatsim.model import (
     OutgoingContent,
     PhoneExists,
     PhoneView,
+    Observed,
 )
 from whatsim.phones.contents import prepare
 from whatsim.phones.phones import Phones
@@ -302,6 +304,8 @@ class Network:
             acks_lost=counters.acks_lost,
             duplicates=counters.duplicates,
             stanzas_from_older_connection=counters.stanzas_from_older_connection,
+            logins_below_epoch=counters.logins_below_epoch,
+            replaced_living=counters.replaced_living,
             open_connections=sum(1 for connection in core.connections if connection.is_upgraded),
             online=sum(1 for device in devices if device.connection is not None),
             queued=sum(len(device.queue) for device in devices),
@@ -313,6 +317,10 @@ class Network:
             commits=core.store.commits,
             unknown=dict(counters.unknown),
         )
+
+    def watch_logins(self, witness: Callable[[Login], Observed] | None) -> None:
+        """Ask `witness` at every login from now on; it must not wait. None ends that."""
+        self._core.witness = witness
 
     def subscribe(self) -> AsyncIterator[NetworkEvent]:
         """Return a stream of changes from now on; a reader that falls 1,000 events behind is ended."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -47,6 +48,7 @@ class MariaDB:
     def __init__(self, directory: Path) -> None:
         """Make the data in `directory` and start. Takes about two seconds."""
         self.socket = directory / "sock"
+        self._directory = directory
         data = directory / "data"
         made = subprocess.run(
             ["mariadb-install-db", "--no-defaults", f"--datadir={data}", *_as_root(), "--skip-test-db"]
@@ -57,9 +59,14 @@ class MariaDB:
             check=False,
         )
         assert made.returncode == 0, made.stdout + made.stderr
+        self._log = directory / "log"
+        self.start()
+
+    def start(self) -> None:
+        """Start, or start again after `kill`: what was committed is there."""
+        directory, data = self._directory, self._directory / "data"
         program = _program("mariadbd")
         assert program is not None
-        self._log = directory / "log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [
@@ -88,6 +95,18 @@ class MariaDB:
     def run(self, statements: str) -> str:
         """Run SQL as root; returns what it prints."""
         return _client([f"--socket={self.socket}", "--user=root"], statements)
+
+    @property
+    def pid(self) -> int:
+        """The process id of the server itself."""
+        return int((self._directory / "pid").read_text())
+
+    def kill(self) -> None:
+        """Kill -9 the server, and return once it is gone."""
+        os.kill(self.pid, signal.SIGKILL)
+        self._process.wait(30)
+        assert self._process.stdin is not None
+        self._process.stdin.close()
 
     def stop(self) -> None:
         """End the server."""

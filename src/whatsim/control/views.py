@@ -232,6 +232,8 @@ class Stats(BaseModel):
     acks_lost: int
     duplicates: int
     stanzas_from_older_connection: int
+    logins_below_epoch: int
+    replaced_living: int
     open_connections: int
     online: int
     queued: int

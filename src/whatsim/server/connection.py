@@ -112,6 +112,12 @@ class Connection(asyncio.Protocol):
         """Whether this is a WebSocket (and not a media request)."""
         return self._stage not in (Stage.HTTP, Stage.CLOSED)
 
+    @property
+    def peer(self) -> tuple[str, int]:
+        """The client's address and port."""
+        name = None if self._transport is None else self._transport.get_extra_info("peername")
+        return ("", 0) if name is None else (str(name[0]), int(name[1]))
+
     def send(self, node: Node) -> None:
         """Send a stanza now (subject to the faults that concern this connection)."""
         self.send_encoded(encode(node))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from whatsim.model import Login, Observed
 from whatsim.server.certificates import NoiseChain
 from whatsim.server.counters import Counters
 from whatsim.server.events import EventBus
@@ -43,6 +45,7 @@ class Core:
         self.faults = Faults()
         self.events = EventBus()
         self.connections: set[Connection] = set()
+        self.witness: Callable[[Login], Observed] | None = None
 
     def dispatch(self, connection: Connection, node: Node) -> None:
         """Handle one stanza of a client."""

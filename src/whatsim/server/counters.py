@@ -19,6 +19,8 @@ class Counters:
     acks_lost: int = 0
     duplicates: int = 0
     stanzas_from_older_connection: int = 0
+    logins_below_epoch: int = 0
+    replaced_living: int = 0
     decrypt_failures: int = 0
     retry_requests: int = 0
     uploads: int = 0

@@ -77,6 +77,8 @@ class Device:
     queue: dict[str, QueuedStanza] = field(default_factory=dict)
     connection: Connection | None = None
     epoch: int = 0
+    # The highest epoch of an owner that a witness has seen logging in.
+    owner_epoch: int = 0
 
     def jid(self, server: str) -> str:
         user = self.phone.lid if server == LID_SERVER else self.phone.number

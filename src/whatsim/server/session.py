@@ -6,6 +6,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
+from whatsim.model import Login
 from whatsim.server.entities import Device
 from whatsim.server.stanzas import ib, timestamp
 from whatsim.wire.binary import Node, decode, encode
@@ -61,6 +62,7 @@ class SessionDesk:
             # The client has stored its identity but its confirmation was lost; a login proves as much.
             core.linking.confirm(device)
         older = device.connection
+        self._hear_witness(connection, device, older)
         device.epoch += 1
         connection.epoch = device.epoch
         connection.device = device
@@ -72,6 +74,19 @@ class SessionDesk:
         # A confirmed device must be durable before anybody relies on it.
         core.store.on_commit(partial(connection.send, self._success(device)))
         core.phones.link_changed(device.phone)
+
+    def _hear_witness(self, connection: Connection, device: Device, older: Connection | None) -> None:
+        core = self._core
+        if core.witness is None:
+            return
+        replaced = None if older is None else older.peer
+        said = core.witness(Login(device.phone.number, device.device, connection.peer, replaced))
+        if said.replaced_lives:
+            core.counters.replaced_living += 1
+        if said.epoch is not None:
+            if said.epoch < device.owner_epoch:
+                core.counters.logins_below_epoch += 1
+            device.owner_epoch = max(device.owner_epoch, said.epoch)
 
     def _refuse(self, connection: Connection, code: str) -> None:
         self._core.counters.login_refusals += 1

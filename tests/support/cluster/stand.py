@@ -21,7 +21,7 @@ from blazz.kit.db import Database, Platform, Tx
 from blazz.kit.errors import BlazzError
 from tests.support.cluster.gateways import Gateways
 from tests.support.cluster.role import Role
-from tests.support.cluster.servers import PostgresServer, ValkeyServer
+from tests.support.cluster.servers import MariaDBServer, PostgresServer, ValkeyServer
 from tests.support.cluster.traffic import Traffic
 from tests.support.network import simulated_network
 from tests.support.waiting import eventually
@@ -68,7 +68,7 @@ class ClusterStand:
         network: Network,
         database: Database,
         environment: dict[str, str],
-        database_server: PostgresServer | None,
+        database_server: PostgresServer | MariaDBServer | None,
         valkey: ValkeyServer | None,
     ) -> None:
         self.directory = directory
@@ -288,6 +288,7 @@ async def cluster_stand(
     instances: int = 2,
     gateways: int = 1,
     workers: int = 1,
+    server_kind: Literal["postgresql", "mariadb"] = "postgresql",
     database_url: str | None = None,
     valkey: bool = True,
     set_up: bool = True,
@@ -296,14 +297,15 @@ async def cluster_stand(
     """Start servers and roles in `directory` and, unless `set_up` is False, create the first owner.
 
     `database_url` names a database of a server that is there already (its schema is brought up to date); without it
-    a private PostgreSQL is started. `settings` are `BLAZZ_*` variables of all roles. The ends of the logs are added
-    to an error that leaves the block.
+    a private server of the kind `server_kind` is started. `settings` are `BLAZZ_*` variables of all roles. The ends of
+    the logs are added to an error that leaves the block.
     """
     async with contextlib.AsyncExitStack() as parts:
         network = await parts.enter_async_context(simulated_network(directory / "network"))
-        server: PostgresServer | None = None
+        server: PostgresServer | MariaDBServer | None = None
         if database_url is None:
-            server = await PostgresServer.start(directory / "postgres")
+            start = MariaDBServer.start if server_kind == "mariadb" else PostgresServer.start
+            server = await start(directory / server_kind)
             parts.push_async_callback(server.stop)
             database_url = server.url
         redis = await ValkeyServer.start(directory / "valkey") if valkey else None
