@@ -27,7 +27,7 @@ from blazz.cluster import service as cluster
 from blazz.cluster.commands import ChatState, OnWhatsApp, PairingCode, QrView
 from blazz.cluster.internal_client import InternalClient
 from blazz.cluster.remote import RemoteCommands
-from blazz.cluster.routing import OwnerDirectory, owners
+from blazz.cluster.routing import OwnerDirectory, owner_changed, owners
 from blazz.cluster.tables import assignments
 from blazz.events import Wakeups
 from blazz.instance.health import HealthFacts
@@ -162,7 +162,7 @@ class _Cluster:
             change = update(assignments).where(assignments.c.id == account_id)
             tx.execute(change.values(instance_id=names[target], epoch=present.epoch + 1))
             if hint:
-                Wakeups.shared().notify_after_commit(tx, f"owner:{account_id}")
+                owner_changed(tx, account_id)
             Wakeups.shared().notify_after_commit(tx, cluster.TOPIC)
             return target
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from blazz.cluster.commands import OnWhatsApp, QrView
-from blazz.cluster.routing import OwnerDirectory
+from blazz.cluster.routing import OwnerDirectory, owner_changed
 from blazz.events import Wakeups
 from blazz.kit import time as clocks
 from blazz.kit.errors import BlazzError, conflict, too_many
 from blazz.kit.metrics import REGISTRY
 from blazz.kit.signing import InternalKeys
 from blazz.kit.time import utc_now
-from tests.support.internal import Stand, stand
+from tests.support.internal import SCOPE, Stand, stand
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -252,7 +252,7 @@ async def test_hints_take_owners_away_one_by_one_and_by_instance(gateway: Stand)
     for account_id in (moved, lost, stays):
         await find(account_id)
     await gateway.move(moved, "b")
-    Wakeups.shared().notify(f"owner:{moved}")
+    await gateway.database.write(SCOPE, owner_changed, moved)
     found = await find(moved)
     assert found is not None
     assert (found.instance_id, found.epoch) == ("b", 2)

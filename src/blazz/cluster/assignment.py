@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from sqlalchemy import RowMapping
 
-from blazz.cluster import capacity, membership, moves, platform_log, repository
+from blazz.cluster import capacity, membership, moves, platform_log, repository, routing
 from blazz.cluster.capacity import InstanceLoad
 from blazz.cluster.placement import Placement, choose
 from blazz.kit.db import Database, Platform, Tx
@@ -198,6 +198,7 @@ def hand_over(
     )
     repository.bump_revisions(tx, [target["id"]])
     membership.wake(tx, [target["id"]])
+    routing.owner_changed(tx, account_id)
     return HandOver(account_id, target["id"], epoch + 1)
 
 

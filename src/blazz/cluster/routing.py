@@ -67,6 +67,11 @@ def owners(tx: Tx, account_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Owner]
     return _owners(repository.owners_of(tx, account_ids))
 
 
+def owner_changed(tx: Tx, account_id: uuid.UUID) -> None:
+    """Tell all gateways after the commit. For single sessions: those of a dead instance are told by its state."""
+    Wakeups.shared().notify_after_commit(tx, f"{_OWNER}{account_id}")
+
+
 class OwnerDirectory:
     """Owners by account, at most `size`, least recently used out first. `start` it, later `stop` it."""
 
