@@ -23,10 +23,10 @@ from whatsim.model import (
     MessageView,
     NetworkEvent,
     NetworkStats,
+    Observed,
     OutgoingContent,
     PhoneExists,
     PhoneView,
-    Observed,
 )
 from whatsim.phones.contents import prepare
 from whatsim.phones.phones import Phones

@@ -47,8 +47,3 @@ async def test_a_replaced_connection_that_lives_is_counted(
     (login,) = seen
     assert login.replaced is not None
     assert login.replaced != login.peer
-    await companion.close()
-    wire_network.watch_logins(None)
-    await companion.login()
-    await companion.iq("w:p", "get")
-    assert len(seen) == 1
