@@ -23,7 +23,7 @@ from blazz.kit.time import utc_now
 from tests.accounts.owner_of_sessions import Sessions
 from tests.support.app import Person, Running, problem, run_app
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_database]
 PHONE = "+628110000001"
 
 
@@ -100,6 +100,7 @@ async def test_the_list_is_paged_in_the_order_of_creation(owner: Person) -> None
     assert seen == made
 
 
+@pytest.mark.sqlite_is_enough
 @pytest.mark.parametrize(
     "body",
     [{"name": ""}, {"name": "  "}, {"name": "x" * 129}, {"name": 7}, {"phone": "+62811"}, {"name": "a\x00b"}, []],

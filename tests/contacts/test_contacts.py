@@ -12,7 +12,7 @@ from sqlalchemy.engine import Engine
 from tests.messaging.stage import Stage
 from tests.support.app import Person, Running, problem
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_database]
 
 
 async def add(person: Person, phone: str, name: str | None = None) -> dict[str, Any]:
@@ -53,6 +53,7 @@ async def test_a_number_without_country_code_is_one_of_the_workspaces_country(ow
     assert (await add(owner, "0812 3456 7890"))["phone"] == "+6281234567890"
 
 
+@pytest.mark.sqlite_is_enough
 @pytest.mark.parametrize("typed", ["", "hello", "+", "12", "+999999999999999999999", "x" * 65, 7, None], ids=range(8))
 async def test_what_is_no_number_is_refused(owner: Person, typed: Any) -> None:
     problem(await owner.post("/contacts", {"phone": typed}), 422)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,10 +12,10 @@ from hypothesis import strategies as st
 from blazz.contacts import service
 from blazz.contacts.resolve import Peer, Resolution, finish_merges, resolve
 from blazz.kit.db import Database, Tx, Workspace, Workspaces
-from tests.support.app import migrated
+from tests.support.databases import migrated, open_database
 from tests.support.rows import make_workspaces
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_database]
 
 
 async def learn(database: Database, *peers: Peer) -> Resolution:
@@ -38,9 +37,8 @@ async def everybody(database: Database, workspace_id: uuid.UUID) -> set[tuple[st
     return await database.read(Workspace(workspace_id), work)
 
 
-async def test_two_contacts_that_prove_to_be_one_are_merged(tmp_path: Path) -> None:
-    database = Database.open(migrated(tmp_path / "blazz.db"))
-    try:
+async def test_two_contacts_that_prove_to_be_one_are_merged(database_url: str) -> None:
+    async with open_database(database_url) as database:
         (home,) = await make_workspaces(database, 1)
         by_phone, by_lid = Peer(home, "+628110000101", None), Peer(home, None, "100")
         before = await learn(database, by_phone, by_lid)
@@ -54,20 +52,15 @@ async def test_two_contacts_that_prove_to_be_one_are_merged(tmp_path: Path) -> N
         assert after.learned_lids == [(home, before.contact_ids[by_phone], "+628110000101", "100")]
         assert await everybody(database, home) == {("+628110000101", "100")}
         assert (await learn(database, both)).merges == []
-    finally:
-        await database.close()
 
 
-async def test_a_number_that_changes_hands_belongs_to_who_uses_it_now_and_joins_nobody(tmp_path: Path) -> None:
-    database = Database.open(migrated(tmp_path / "blazz.db"))
-    try:
+async def test_a_number_that_changes_hands_belongs_to_who_uses_it_now_and_joins_nobody(database_url: str) -> None:
+    async with open_database(database_url) as database:
         (home,) = await make_workspaces(database, 1)
         await learn(database, Peer(home, "+628110000101", "100"))
         after = await learn(database, Peer(home, "+628110000101", "200"))
         assert after.merges == []
         assert await everybody(database, home) == {(None, "100"), ("+628110000101", "200")}
-    finally:
-        await database.close()
 
 
 people = st.integers(0, 5)

@@ -6,17 +6,16 @@ import asyncio
 import random
 import uuid
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from blazz import events
 from blazz.events import retention
 from blazz.kit.db import Database, Platform, Tx, Workspace
-from tests.support.app import migrated
+from tests.support.databases import open_database
 from tests.support.rows import make_workspaces
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_database]
 
 
 class RolledBack(Exception):
@@ -24,10 +23,9 @@ class RolledBack(Exception):
 
 
 @pytest.fixture
-async def database(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Database]:
-    opened = Database.open(migrated(tmp_path / "blazz.db"))
-    yield opened
-    await opened.close()
+async def database(database_url: str, anyio_backend: str) -> AsyncIterator[Database]:
+    async with open_database(database_url) as opened:
+        yield opened
 
 
 async def positions(database: Database, workspace: uuid.UUID, after: int = 0) -> list[int]:

@@ -10,9 +10,10 @@ from blazz.identity import authentication
 from blazz.kit.time import rfc3339, utc_now
 from tests.support.app import Person, Running, problem
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_database]
 
 
+@pytest.mark.sqlite_is_enough
 async def test_key_is_shown_once_and_stored_as_digest(running: Running, owner: Person) -> None:
     key = await owner.key("events:read")
     assert key.startswith("blz_")
@@ -54,6 +55,7 @@ async def test_expired_key_is_refused_even_while_it_is_remembered(
     problem(await owner.post("/api-keys", past), 422)
 
 
+@pytest.mark.sqlite_is_enough
 @pytest.mark.parametrize(
     "header", ["Bearer blz_unknown", "Bearer", "Basic abc", "", "Bearer other", "Bearer blz_" + "x" * 999]
 )

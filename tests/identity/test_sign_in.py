@@ -5,11 +5,13 @@ from __future__ import annotations
 import stat
 
 import pytest
+from argon2 import Type
 
 from blazz.identity import service
 from tests.support.app import PASSWORD, Person, Running, problem
+from tests.support.fixtures import PRODUCT_HASHER
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_database]
 SETUP = {"email": "Owner@Example.org", "password": PASSWORD, "name": "Owner", "workspace_name": "Shop"}
 
 
@@ -36,6 +38,7 @@ async def test_first_owner_is_created_once_with_the_code_from_the_file(running: 
     assert await service.ensure_setup_code(running.database, running.settings.data_dir) is None
 
 
+@pytest.mark.sqlite_is_enough
 @pytest.mark.parametrize("password", ["short", "ü" * 513])
 async def test_passwords_outside_the_bounds_are_refused(running: Running, password: str) -> None:
     code = await service.ensure_setup_code(running.database, running.settings.data_dir)
@@ -69,6 +72,7 @@ async def test_unsafe_requests_of_a_browser_need_its_csrf_token(owner: Person) -
     assert (await owner.post("/api-keys", body)).status_code == 201
 
 
+@pytest.mark.sqlite_is_enough
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://blazz.test:81", "http://blazz.test.evil"])
 async def test_other_sites_cannot_post(running: Running, owner: Person, origin: str) -> None:
     posted = await owner.post("/workspaces", {"name": "x"}, headers={"Origin": origin})
@@ -140,3 +144,7 @@ async def test_person_can_change_their_name(owner: Person) -> None:
     assert (await owner.patch("/me", {"name": "New name"})).json()["user"]["name"] == "New name"
     problem(await owner.patch("/me", {"name": "a\x00b"}), 422, "invalid_request")
     assert (await owner.get("/me")).json()["user"]["name"] == "New name"
+
+
+def test_passwords_are_hashed_as_rfc_9106_advises() -> None:
+    assert (PRODUCT_HASHER.type, PRODUCT_HASHER.time_cost, PRODUCT_HASHER.memory_cost) == (Type.ID, 3, 64 * 1024)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +24,7 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 
 from blazz.contacts.tables import contact_identifiers as ids
 from blazz.contacts.tables import contacts
@@ -33,10 +32,10 @@ from blazz.kit.db import Database, Platform, ScopeError, Tx, Workspace, Workspac
 from blazz.kit.ids import uuid7
 from blazz.kit.time import utc_now
 from blazz.workspaces.tables import workspaces
-from tests.support.app import migrated
+from tests.support.databases import open_database
 from tests.support.rows import make_workspaces
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_database]
 HERE = uuid.UUID(int=1)  # replaced by the unit's workspace
 OTHER = uuid.UUID(int=2)
 c2 = contacts.alias("c2")
@@ -70,13 +69,12 @@ def contact(workspace: uuid.UUID) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def stand(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Stand]:
-    database = Database.open(migrated(tmp_path / "blazz.db"))
-    here, other = await make_workspaces(database, 2)
-    for place in (here, other):
-        await database.write(Workspace(place), lambda tx, row: tx.execute(insert(contacts), row), contact(place))
-    yield Stand(database, here, other)
-    await database.close()
+async def stand(database_url: str, anyio_backend: str) -> AsyncIterator[Stand]:
+    async with open_database(database_url) as database:
+        here, other = await make_workspaces(database, 2)
+        for place in (here, other):
+            await database.write(Workspace(place), lambda tx, row: tx.execute(insert(contacts), row), contact(place))
+        yield Stand(database, here, other)
 
 
 W: Any = bindparam("w")
@@ -176,17 +174,17 @@ async def test_statements_not_tied_to_the_workspace_are_refused(stand: Stand, na
     assert [(row["workspace_id"], row["name"]) for row in left] == [(stand.here, "A"), (stand.other, "A")]
 
 
-INSERTS: dict[str, Callable[[], Executable]] = {
-    "insert": lambda: insert(contacts),
-    "insert or ignore": lambda: insert_or_ignore("sqlite", contacts, ["id"]),
-    "upsert": lambda: upsert("sqlite", contacts, ["workspace_id", "id"], ["name"]),
+INSERTS: dict[str, Callable[[str], Executable]] = {
+    "insert": lambda dialect: insert(contacts),
+    "insert or ignore": lambda dialect: insert_or_ignore(dialect, contacts, ["id"]),
+    "upsert": lambda dialect: upsert(dialect, contacts, ["workspace_id", "id"], ["name"]),
 }
 
 
 @pytest.mark.parametrize("name", INSERTS)
 async def test_inserted_rows_must_belong_to_the_workspace(stand: Stand, name: str) -> None:
     def work(tx: Tx, rows: list[dict[str, Any]]) -> None:
-        tx.execute(INSERTS[name](), rows)
+        tx.execute(INSERTS[name](tx.dialect), rows)
 
     await stand.database.write(Workspace(stand.here), work, [contact(stand.here)])
     with pytest.raises(ScopeError):
@@ -203,8 +201,11 @@ async def test_upsert_cannot_touch_a_row_of_another_workspace(stand: Stand) -> N
     )
     row = {**contact(stand.here), "id": foreign["id"], "name": "Stolen"}
     with pytest.raises(ScopeError):
-        upsert("sqlite", contacts, ["id"], ["name"])
-    by_hand = sqlite.insert(contacts).on_conflict_do_update(index_elements=["id"], set_={"name": "Stolen"})
+        upsert(stand.database.dialect, contacts, ["id"], ["name"])
+    if stand.database.dialect in ("mariadb", "mysql"):
+        return  # their upsert names no key, so that none can be wrong
+    maker = postgresql.insert if stand.database.dialect == "postgresql" else sqlite.insert
+    by_hand: Executable = maker(contacts).on_conflict_do_update(index_elements=["id"], set_={"name": "Stolen"})
     with pytest.raises(ScopeError):
         await stand.run(by_hand, **row)
 

@@ -6,7 +6,6 @@ import asyncio
 import datetime as dt
 import uuid
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from blazz.kit.http import RequestModel, decode_cursor, encode_cursor, idempoten
 from blazz.kit.http.idempotency import IdempotentRequest, idempotent, recall, remember
 from blazz.kit.ids import uuid7
 from blazz.kit.time import utc_now
-from tests.support.app import migrated
+from tests.support.databases import open_database
 from tests.support.rows import make_workspaces
 
 
@@ -43,10 +42,9 @@ class Body(RequestModel):
 
 
 @pytest.fixture
-async def database(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Database]:
-    opened = Database.open(migrated(tmp_path / "blazz.db"))
-    yield opened
-    await opened.close()
+async def database(database_url: str, anyio_backend: str) -> AsyncIterator[Database]:
+    async with open_database(database_url) as opened:
+        yield opened
 
 
 def request(text: str = "hello", key: str = "k1") -> IdempotentRequest:

@@ -11,7 +11,7 @@ from blazz.kit.time import utc_now
 from tests.messaging.stage import Stage
 from tests.support.app import Running, problem
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_database]
 NOW = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 
 

@@ -15,7 +15,7 @@ from blazz.messaging.outbox import OutboxItem, SendResult
 from blazz.messaging.tables import outbox as outbox_table
 from tests.messaging.stage import Stage
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_database]
 
 
 async def claim(stage: Stage, accounts: list[uuid.UUID], limit: int) -> list[OutboxItem]:

@@ -13,7 +13,7 @@ from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import Message
 from tests.messaging.stage import Stage
 from tests.support.app import run_app
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_database]
 PHONE, LID = "+628110000101", "100000000000101"
 
 

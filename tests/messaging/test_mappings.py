@@ -8,7 +8,7 @@ import pytest
 
 from tests.messaging.stage import Stage
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_database]
 PHONE, LID, OTHER_LID = "+628110000101", "100000000000101", "100000000000999"
 
 

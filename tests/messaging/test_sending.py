@@ -16,7 +16,7 @@ from blazz.messaging.outbox import OutboxItem, SendResult
 from tests.messaging.stage import Stage
 from tests.support.app import problem
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_database]
 
 
 async def claim(stage: Stage, now: dt.datetime | None = None, **options: Any) -> list[OutboxItem]:
@@ -145,6 +145,7 @@ async def test_an_answer_leaves_from_the_number_and_to_the_address_that_the_cust
     assert [item.recipient for item in await claim(stage)] == ["100000000000101@lid"]
 
 
+@pytest.mark.sqlite_is_enough
 @pytest.mark.parametrize(
     ("changes", "status", "code"),
     [

@@ -21,7 +21,7 @@ from tests.support.app import Person, Running, problem
 from tests.support.server import Follower, serve
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_database]
 
 
 @dataclass
@@ -144,6 +144,7 @@ async def test_ephemeral_events_have_no_position_and_are_not_stored(stand: Stand
     assert (await stand.owner.get("/events")).json()["data"] == []
 
 
+@pytest.mark.sqlite_is_enough
 @pytest.mark.parametrize(
     ("query", "code"), [("?after=-1", 4400), ("?after=x", 4400), ("?workspace=x", 4400), ("?after=99", 4410)]
 )
@@ -194,6 +195,7 @@ async def test_silent_listener_is_closed(stand: Stand, monkeypatch: pytest.Monke
         assert await follower.close_code() == 4408
 
 
+@pytest.mark.sqlite_is_enough
 @pytest.mark.parametrize("text", ["x", "[]", '{"type":"event"}', "[" * 5000, b"bytes"])
 async def test_frames_that_are_no_pong_are_refused(stand: Stand, text: str | bytes) -> None:
     async with stand.follow() as follower:

@@ -1,7 +1,8 @@
 """Databases for tests: SQLite files, and fresh databases on a real PostgreSQL, MariaDB and (by URL) MySQL.
 
 A test that asks for `database_url` (or for `running`, which does) gets SQLite. Marked `every_database` it runs once per
-kind of database, marked `every_server` once per kind of server. The servers start when the first test needs them and
+kind of database, marked `every_server` once per kind of server; `sqlite_is_enough` takes a test out again that is about
+what is asked rather than about what is stored. The servers start when the first test needs them and
 keep their data in memory where that is possible, with the settings that the product demands.
 """
 
@@ -241,12 +242,15 @@ def empty_database_url(database_kind: str, tmp_path: Path, request: pytest.Fixtu
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "every_database: runs on SQLite, PostgreSQL and MariaDB")
     config.addinivalue_line("markers", "every_server: runs on PostgreSQL and MariaDB")
+    config.addinivalue_line("markers", "sqlite_is_enough: the exception in a module that runs on every database")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Repeat marked tests for each kind of database. Those on a server may not be skipped in CI."""
     marked: Callable[[str], object] = metafunc.definition.get_closest_marker
     if "database_kind" not in metafunc.fixturenames or not (marked("every_database") or marked("every_server")):
+        return
+    if marked("sqlite_is_enough"):
         return
     kinds = [pytest.param(kind, marks=pytest.mark.database) for kind in kinds_of_servers()]
     if marked("every_database"):

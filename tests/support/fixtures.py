@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import structlog
+from argon2 import PasswordHasher
 
+from blazz.kit import crypto
 from blazz.kit.logging import console_renderer
 from tests.support.app import Person, Running, run_app
 
@@ -18,6 +20,17 @@ structlog.configure(
         console_renderer(colors=False),
     ]
 )
+
+PRODUCT_HASHER = crypto._hasher
+"""How the product hashes passwords, which takes most of a test that signs somebody in."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> Iterator[None]:
+    """Hash passwords at little cost, in this process."""
+    crypto._hasher = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1)
+    yield
+    crypto._hasher = PRODUCT_HASHER
 
 
 @pytest.fixture

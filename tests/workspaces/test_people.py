@@ -10,7 +10,7 @@ from blazz.kit.time import utc_now
 from blazz.workspaces import invitations
 from tests.support.app import PASSWORD, Person, Running, problem
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_database]
 
 
 async def test_owner_changes_name_and_time_zone(owner: Person) -> None:
