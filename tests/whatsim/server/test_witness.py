@@ -40,8 +40,10 @@ async def test_a_replaced_connection_that_lives_is_counted(
         return Observed(replaced_lives=login.replaced is not None)
 
     wire_network.watch_logins(witness)
+    older = companion._writer  # kept, or it would be closed
     await companion.login()
     await companion.node("stream:error")
+    assert older is not companion._writer
     stats = wire_network.stats()
     assert (stats.replaced, stats.replaced_living) == (1, 1)
     (login,) = seen
