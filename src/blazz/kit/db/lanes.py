@@ -209,7 +209,7 @@ class Lane:
 
     def _fail(self, units: list[Unit], error: BaseException) -> None:
         for unit in units:
-            unit.error = error
+            unit.error = _seen(error)
         deliver(units)
 
 
@@ -234,6 +234,15 @@ def _is_race(error: BaseException) -> bool:
 def _known_undone(error: BaseException) -> bool:
     """Tell whether the server itself answered a commit with: undone."""
     return isinstance(error, DBAPIError) and fault_of(error) in (Fault.CONFLICT, Fault.RACE)
+
+
+def _seen(error: BaseException) -> BaseException:
+    """Return what callers see; a driver that cannot connect raises errors of the system's own."""
+    if isinstance(error, DBAPIError) or fault_of(error) is not Fault.LOST:
+        return error
+    failure = unavailable("database_unavailable", f"The database server is away: {type(error).__name__}.")
+    failure.__cause__ = error
+    return failure
 
 
 def _unknown(unknown: OutcomeUnknown) -> BlazzError:
