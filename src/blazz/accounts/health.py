@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from blazz.accounts.states import shown_status
+
 HEALTHY = 70
+_RECENT = dt.timedelta(days=1)
+_FAILURES = frozenset({"error", "timeout", "replaced", "unknown"})
 _NOT_CONNECTED = 50
 _INACTIVE = 20
 _INACTIVE_S = 3600.0
@@ -25,3 +35,16 @@ def health_score(*, connected: bool, inactive_s: float, recent_failures: int, ri
     score -= min(_PER_FAILURE * max(0, recent_failures), _FAILURES_AT_MOST)
     score -= max(0, risk - _RISK_FROM)
     return max(0, min(100, score))
+
+
+def score_of(row: RowMapping | Mapping[str, Any], now: dt.datetime) -> int:
+    """Return the health score of an account's row: status as shown, last activity, failure of the last day."""
+    moments = [row[name] for name in ("last_activity_at", "connected_at") if row[name] is not None]
+    active = max(moments, default=row["created_at"])
+    ended = row["disconnected_at"]
+    failed = row["disconnect_reason"] in _FAILURES and ended is not None and ended > now - _RECENT
+    return health_score(
+        connected=shown_status(row["status"], row["status_expires_at"], now) == "connected",
+        inactive_s=(now - active).total_seconds(),
+        recent_failures=int(failed),
+    )

@@ -16,7 +16,13 @@ from blazz.kit.db import Tx
 _ONE = select(accounts).where(
     accounts.c.workspace_id == bindparam("workspace"), accounts.c.id == bindparam("id"), accounts.c.deleted_at.is_(None)
 )
+_ONE_HELD = _ONE.with_for_update(key_share=True)
 
+_SET_HEALTH = (
+    update(accounts)
+    .where(accounts.c.id == bindparam("account"))
+    .values(health_score=bindparam("score"), last_activity_at=bindparam("active"))
+)
 _PRIMARY = select(accounts).where(
     accounts.c.workspace_id == bindparam("workspace"), accounts.c.is_primary, accounts.c.deleted_at.is_(None)
 )
@@ -27,9 +33,16 @@ def insert_account(tx: Tx, row: Mapping[str, Any]) -> None:
     tx.execute(insert(accounts), dict(row))
 
 
-def find(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID) -> RowMapping | None:
-    """Return an account that is not deleted."""
-    return tx.execute(_ONE, {"workspace": workspace_id, "id": account_id}).mappings().first()
+def find(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, *, for_update: bool = False) -> RowMapping | None:
+    """Return an account that is not deleted; `for_update` keeps it as it is until this unit is committed."""
+    statement = _ONE_HELD if for_update else _ONE
+    return tx.execute(statement, {"workspace": workspace_id, "id": account_id}).mappings().first()
+
+
+def hold_all(tx: Tx, workspace_id: uuid.UUID) -> None:
+    """Keep others from changing any account of the workspace until this unit is committed."""
+    statement = select(accounts.c.id).where(accounts.c.workspace_id == workspace_id).order_by(accounts.c.id)
+    tx.execute(statement.with_for_update(key_share=True)).all()
 
 
 def find_many(tx: Tx, workspace_ids: Sequence[uuid.UUID], account_ids: Sequence[uuid.UUID]) -> Sequence[RowMapping]:
@@ -66,6 +79,34 @@ def count_restore(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID) -> Non
     )
 
 
+def page_of_all(tx: Tx, after: uuid.UUID | None, limit: int) -> Sequence[RowMapping]:
+    """Return accounts of all workspaces that are not deleted, by id (platform scope)."""
+    statement = select(accounts).where(accounts.c.deleted_at.is_(None))
+    if after is not None:
+        statement = statement.where(accounts.c.id > after)
+    return tx.all(statement.order_by(accounts.c.id).limit(limit))
+
+
+def set_health(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write `score` and `active` of accounts `id` (platform scope)."""
+    if rows:
+        tx.execute(_SET_HEALTH, [dict(row) for row in rows])
+
+
+def idle(
+    tx: Tx, failed: dt.datetime, disconnected: dt.datetime, silent: dt.datetime, *, limit: int
+) -> Sequence[RowMapping]:
+    """Return accounts in a state since before these times that were not cleaned up since, the oldest first."""
+    long_idle = or_(
+        and_(accounts.c.status == "failed", accounts.c.status_since < failed),
+        and_(accounts.c.status == "disconnected", accounts.c.status_since < disconnected),
+        and_(accounts.c.status.in_(CLAIMS), accounts.c.status_expires_at < silent),
+    )
+    known = and_(accounts.c.last_cleanup_at.is_not(None), accounts.c.last_cleanup_at >= accounts.c.status_since)
+    statement = select(accounts).where(accounts.c.deleted_at.is_(None), long_idle, ~known)
+    return tx.all(statement.order_by(accounts.c.status_since, accounts.c.id).limit(limit))
+
+
 def count(tx: Tx, workspace_id: uuid.UUID) -> int:
     """Count the accounts that are not deleted."""
     return int(
@@ -92,12 +133,15 @@ def clear_primary(tx: Tx, workspace_id: uuid.UUID) -> None:
 def others_with_phone(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, phone: str) -> Sequence[RowMapping]:
     """Return other accounts of the workspace that hold this number."""
     return tx.all(
-        select(accounts).where(
+        select(accounts)
+        .where(
             accounts.c.workspace_id == workspace_id,
             accounts.c.phone == phone,
             accounts.c.id != account_id,
             accounts.c.deleted_at.is_(None),
         )
+        .order_by(accounts.c.id)
+        .with_for_update(key_share=True)
     )
 
 

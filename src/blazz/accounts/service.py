@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import RowMapping
 
 from blazz import events
 from blazz.accounts import repository
+from blazz.accounts.health import score_of
 from blazz.accounts.states import CLAIMS, may_follow
 from blazz.cluster import service as cluster
 from blazz.kit.db import Tx
@@ -91,6 +92,7 @@ def rename(tx: Tx, account_id: uuid.UUID, *, name: str | None, primary: bool | N
     if primary is not None and primary != row["is_primary"]:
         if not primary:
             raise conflict("primary_needed", "Make another number primary instead.")
+        repository.hold_all(tx, tx.workspace_id)
         repository.clear_primary(tx, tx.workspace_id)
         changes["is_primary"] = True
     if changes:
@@ -109,6 +111,7 @@ def delete(tx: Tx, account_id: uuid.UUID) -> None:
     cluster.want_stopped(tx, tx.workspace_id, account_id)
     events.append(tx, "account.deleted", {"account_id": str(account_id)}, account_id=account_id)
     if row["is_primary"]:
+        repository.hold_all(tx, tx.workspace_id)
         _choose_primary(tx)
 
 
@@ -175,7 +178,7 @@ def set_status(
     claim_until: dt.datetime | None = None,
 ) -> bool:
     """Write a status if it may follow the present one; returns whether it changed. Emits `session.*` on a change."""
-    row = repository.find(tx, workspace_id, account_id)
+    row = repository.find(tx, workspace_id, account_id, for_update=True)
     if row is None or not may_follow(row["status"], status):
         return False
     now = utc_now()
@@ -230,7 +233,7 @@ def linked(
         cluster.want_stopped(tx, workspace_id, other["id"])
         if other["is_primary"]:
             repository.change(tx, workspace_id, account_id, {"is_primary": True})
-    row = repository.find(tx, workspace_id, account_id)
+    row = repository.find(tx, workspace_id, account_id, for_update=True)
     if row is None:
         return losers
     facts: dict[str, Any] = {"jid": jid, "lid": lid, "phone": phone, "platform": platform}
@@ -292,6 +295,23 @@ def _specs(tx: Tx, assignments: Sequence[cluster.Assignment]) -> list[SessionSpe
     ]
 
 
+def page_of_all(tx: Tx, after: uuid.UUID | None, limit: int) -> Sequence[RowMapping]:
+    """Return accounts of all workspaces, by id (platform scope)."""
+    return repository.page_of_all(tx, after, limit)
+
+
+def note_health(tx: Tx, rows: Sequence[RowMapping], active: Mapping[uuid.UUID, dt.datetime]) -> None:
+    """Store when accounts were last active, and the health score of now, where either has changed (platform scope)."""
+    now = utc_now()
+    changes = []
+    for row in rows:
+        last = max((at for at in (active.get(row["id"]), row["last_activity_at"]) if at is not None), default=None)
+        score = score_of({**row, "last_activity_at": last}, now)
+        if (score, last) != (row["health_score"], row["last_activity_at"]):
+            changes.append({"account": row["id"], "score": score, "active": last})
+    repository.set_health(tx, changes)
+
+
 def note_restored(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID) -> None:
     """Count that a session was taken up again after a restart or a move."""
     repository.count_restore(tx, workspace_id, account_id)
@@ -316,6 +336,9 @@ def _recent_starts(row: RowMapping, now: dt.datetime) -> list[dt.datetime]:
 
 
 def _first_becomes_primary(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID) -> None:
+    if repository.primary(tx, workspace_id) is not None:
+        return
+    repository.hold_all(tx, workspace_id)  # another number may be the first at this moment
     if repository.primary(tx, workspace_id) is None:
         repository.change(tx, workspace_id, account_id, {"is_primary": True})
 

@@ -9,14 +9,12 @@ from typing import Any
 import segno
 from sqlalchemy import RowMapping
 
-from blazz.accounts.health import HEALTHY, health_score
+from blazz.accounts.health import HEALTHY, score_of
 from blazz.accounts.schemas import Account, AccountStatistics, AssignedInstance, Qr
 from blazz.accounts.states import shown_status
 from blazz.cluster.commands import QrView
 from blazz.cluster.reading import SessionPlace
 
-_RECENT = dt.timedelta(days=1)
-_FAILURES = frozenset({"error", "timeout", "replaced", "unknown"})
 _QUIET_ZONE = 4  # modules, as ISO/IEC 18004 demands
 _PNG_SCALE = 8
 
@@ -26,7 +24,7 @@ def account_view(row: RowMapping, place: SessionPlace | None, now: dt.datetime, 
     fields: dict[str, Any] = {name: row[name] for name in Account.model_fields if name in row}
     fields |= _place_fields(place)
     fields["status"] = shown_status(row["status"], row["status_expires_at"], now)
-    fields["statistics"] = statistics_view(row, fields["status"], now) if statistics else None
+    fields["statistics"] = statistics_view(row, now) if statistics else None
     return Account(**fields)
 
 
@@ -44,17 +42,9 @@ def _place_fields(place: SessionPlace | None) -> dict[str, Any]:
     }
 
 
-def statistics_view(row: RowMapping, status: str, now: dt.datetime) -> AccountStatistics:
+def statistics_view(row: RowMapping, now: dt.datetime) -> AccountStatistics:
     """Return what is known of an account's life."""
-    moments = [row[name] for name in ("last_activity_at", "connected_at") if row[name] is not None]
-    active = max(moments, default=row["created_at"])
-    ended = row["disconnected_at"]
-    failed = row["disconnect_reason"] in _FAILURES and ended is not None and ended > now - _RECENT
-    score = health_score(
-        connected=status == "connected",
-        inactive_s=(now - active).total_seconds(),
-        recent_failures=int(failed),
-    )
+    score = score_of(row, now)
     return AccountStatistics(
         health_score=score,
         healthy=score >= HEALTHY,
@@ -63,7 +53,7 @@ def statistics_view(row: RowMapping, status: str, now: dt.datetime) -> AccountSt
         session_restore_count=row["session_restore_count"],
         linked_at=row["linked_at"],
         connected_at=row["connected_at"],
-        disconnected_at=ended,
+        disconnected_at=row["disconnected_at"],
         last_activity_at=row["last_activity_at"],
     )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from blazz.accounts import cleanup
 from blazz.cluster import retention as retention_of_cluster
 from blazz.cluster.advising import Advising
 from blazz.cluster.controller import Controller
@@ -18,7 +19,7 @@ from blazz.identity import service as identity
 from blazz.kit.db import Database
 from blazz.kit.http import idempotency
 from blazz.kit.settings import Settings
-from blazz.messaging import expiry
+from blazz.messaging import activity, expiry
 
 _log = structlog.get_logger(__name__)
 
@@ -46,6 +47,8 @@ class Worker:
             Chore("idempotency.prune", 3600, lambda: idempotency.prune(database)),
             Chore("identity.prune", 3600, lambda: identity.prune(database)),
             Chore("cluster.prune", 3600, lambda: retention_of_cluster.prune(database, settings.event_retention_days)),
+            Chore("accounts.clean_up", 3600, lambda: cleanup.clean_up(database)),
+            Chore("accounts.health", 300, lambda: activity.refresh(database)),
             Chore("messages.expire", 60, lambda: expiry.expire(database)),
         ]
         self._tasks: list[asyncio.Task[None]] = []

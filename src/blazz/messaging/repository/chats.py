@@ -79,6 +79,16 @@ _UNREAD = select(chats.c.id, chats.c.unread_count).where(
 )
 
 
+def last_activity(tx: Tx, account_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dt.datetime]:
+    """Return when something was last said on these accounts (platform scope)."""
+    statement = (
+        select(chats.c.account_id, func.max(chats.c.last_message_at).label("at"))
+        .where(chats.c.account_id.in_(list(account_ids)), chats.c.last_message_at.is_not(None))
+        .group_by(chats.c.account_id)
+    )
+    return {row["account_id"]: row["at"] for row in tx.all(statement)}
+
+
 def ensure_chats(
     tx: Tx,
     workspaces: Collection[uuid.UUID],
