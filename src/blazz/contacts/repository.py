@@ -64,8 +64,24 @@ def insert_contacts(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def insert_identifiers(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert identifiers."""
-    tx.execute(insert(contact_identifiers), [dict(row) for row in rows])
+    """Insert identifiers. In one order for everyone, so that two who learn the same wait and do not deadlock."""
+    ordered = sorted(rows, key=lambda row: (row["workspace_id"], row["kind"], row["value"]))
+    tx.execute(insert(contact_identifiers), [dict(row) for row in ordered])
+
+
+def hold(
+    tx: Tx, workspace_ids: Collection[uuid.UUID], contact_ids: Collection[uuid.UUID], *, whole: bool = False
+) -> None:
+    """Keep others from learning about these contacts until this unit is committed.
+
+    With `whole`, also from adding chats to them: they are going to be removed.
+    """
+    statement = (
+        select(contacts.c.id)
+        .where(contacts.c.workspace_id.in_(list(workspace_ids)), contacts.c.id.in_(list(contact_ids)))
+        .order_by(contacts.c.id)
+    )
+    tx.execute(statement.with_for_update(key_share=not whole)).all()
 
 
 def move_identifiers(tx: Tx, workspace_id: uuid.UUID, loser: uuid.UUID, winner: uuid.UUID) -> None:

@@ -82,6 +82,9 @@ def resolve(tx: Tx, peers: Iterable[Peer]) -> Resolution:
     if known.moved:
         repository.reassign(tx, known.moved)
     replaced = {merge.loser: merge.winner for merge in resolution.merges}
+    if replaced:
+        both = {*replaced, *replaced.values()}
+        repository.hold(tx, {merge.workspace_id for merge in resolution.merges}, both, whole=True)
     for peer, found in list(resolution.contact_ids.items()):
         while found in replaced:
             found = replaced[found]
@@ -114,6 +117,8 @@ def _load(tx: Tx, peers: Sequence[Peer]) -> _Known:
         by_contact[row["contact_id"]][row["kind"]] = row["value"]
     missing = [contact for contact in incomplete if len(by_contact[contact]) < 2]
     if missing:
+        # somebody may be learning the other address at this moment: what is stored now must know it
+        repository.hold(tx, workspaces, missing)
         for row in repository.identifiers_of(tx, workspaces, missing):
             by_contact[row["contact_id"]][row["kind"]] = row["value"]
     return _Known(by_value, by_contact)

@@ -182,7 +182,7 @@ _USED = update(api_keys).where(api_keys.c.id == bindparam("key")).values(last_us
 
 def record_key_use(tx: Tx, used: Mapping[uuid.UUID, dt.datetime]) -> None:
     """Set `last_used_at` of many keys."""
-    tx.execute(_USED, [{"key": key, "used": at} for key, at in used.items()])
+    tx.execute(_USED, [{"key": key, "used": at} for key, at in sorted(used.items())])
 
 
 def prune(tx: Tx, now: dt.datetime, revoked_before: dt.datetime) -> int:

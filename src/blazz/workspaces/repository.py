@@ -101,17 +101,16 @@ def members_page(
 
 
 def count_other_owners(tx: Tx, workspace_id: uuid.UUID, user_id: uuid.UUID) -> int:
-    """Return how many active owners there are besides a person."""
-    return int(
-        tx.scalar(
-            select(func.count()).where(
-                memberships.c.workspace_id == workspace_id,
-                memberships.c.role == "owner",
-                memberships.c.state == "active",
-                memberships.c.user_id != user_id,
-            )
+    """Return how many active owners there are besides a person; they stay owners until this unit is committed."""
+    statement = (
+        select(memberships.c.user_id)
+        .where(
+            memberships.c.workspace_id == workspace_id, memberships.c.role == "owner", memberships.c.state == "active"
         )
+        .order_by(memberships.c.user_id)
+        .with_for_update()  # two owners who remove each other wait for each other
     )
+    return sum(owner != user_id for owner in tx.execute(statement).scalars())
 
 
 def insert_member(tx: Tx, row: Mapping[str, Any]) -> None:
