@@ -21,6 +21,8 @@ from blazz.kit.time import utc_now
 from tests.support.databases import open_database
 from tests.support.rows import make_workspaces
 
+pytestmark = pytest.mark.every_database
+
 
 @given(st.tuples(st.datetimes(timezones=st.just(dt.UTC)), st.uuids(), st.integers(-(2**63) + 1, 2**63 - 1)))
 def test_cursor_gives_back_what_was_put_in(values: tuple[dt.datetime, uuid.UUID, int]) -> None:

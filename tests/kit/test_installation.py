@@ -12,13 +12,14 @@ from blazz import migrations
 from blazz.kit.db import Database
 from blazz.kit.db.installation import claim_network
 from blazz.kit.errors import BlazzError
-from tests.support.app import migrated
+from tests.support.databases import migrated, open_at
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_first_start_binds_the_data_to_its_network(tmp_path: Path) -> None:
-    database = Database.open(migrated(tmp_path / "blazz.db"))
+@pytest.mark.every_database
+async def test_first_start_binds_the_data_to_its_network(tmp_path: Path, database_url: str) -> None:
+    database = await open_at(database_url)
     await claim_network(database, tmp_path, "simulated-1")
     await claim_network(database, tmp_path, "simulated-1")
     with pytest.raises(BlazzError) as caught:
