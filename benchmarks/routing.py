@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import datetime as dt
+import logging
 import secrets
 import tempfile
 import time
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import insert, update
 
 from benchmarks.figures import machine, median, percentile
@@ -52,7 +54,8 @@ _SCOPE = Platform("benchmark")
 
 async def run(options: argparse.Namespace) -> dict[str, Any]:
     """Interleave look-ups, bare dictionary look-ups, direct queries and signatures; then the sends."""
-    samples: dict[str, list[float]] = {name: [] for name in ("lookup", "dict", "query", "sign", "verify")}
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    samples: dict[str, list[float]] = {name: [] for name in ("lookup", "dict", "query", "sign", "verify", "call")}
     with tempfile.TemporaryDirectory(prefix="blazz-routing-") as directory:
         async with _cluster(Path(directory), options.sessions or _SESSIONS) as built:
             traffic = await built.send_all()
@@ -148,6 +151,9 @@ class _Cluster:
             await self.directory.find(self.accounts[index % len(self.accounts)])
             samples["lookup"].append((time.perf_counter_ns() - began) / 1000)
         for account_id in self.accounts:
+            began = time.perf_counter_ns()
+            await self.commands.typing(account_id, "62811@s.whatsapp.net", "composing")
+            samples["call"].append((time.perf_counter_ns() - began) / 1000)
             began = time.perf_counter_ns()
             await self.database.read(_SCOPE, owners, [account_id])
             samples["query"].append((time.perf_counter_ns() - began) / 1000)
