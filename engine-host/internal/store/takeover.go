@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 )
 
 const (
@@ -59,13 +60,25 @@ func (t takeover) prepare(ctx context.Context, epoch uint64, rename bool) (bool,
 	if rename {
 		return true, t.rename(fileName(previous))
 	}
+	leave, err := t.turn(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer leave()
+	return true, t.copy(ctx, fileName(previous))
+}
+
+// turn waits for one of the places of copies. A copy that hangs gives its place up when its time is over: it must not
+// keep those away whose storage works.
+func (t takeover) turn(ctx context.Context) (leave func(), err error) {
 	select {
 	case t.copies <- struct{}{}:
-		defer func() { <-t.copies }()
 	case <-ctx.Done():
-		return false, fmt.Errorf("wait for other takeovers: %w", ctx.Err())
+		return nil, fmt.Errorf("wait for other takeovers: %w", ctx.Err())
 	}
-	return true, t.copy(ctx, fileName(previous))
+	give := sync.OnceFunc(func() { <-t.copies })
+	stop := context.AfterFunc(ctx, give)
+	return func() { stop(); give() }, nil
 }
 
 // refresh makes and removes a file. A client of a network share may show a list of names that is a minute old, in which
