@@ -17,7 +17,7 @@ from blazz.cluster.tables import (
     cluster_operations,
     cluster_processes,
 )
-from blazz.kit.db import Tx, insert_or_ignore, upsert
+from blazz.kit.db import Tx, insert_new, upsert
 
 _FINISH = (
     update(cluster_moves)
@@ -152,7 +152,7 @@ def find_lease(tx: Tx, name: str, *, share: bool = False) -> RowMapping | None:
 
 def insert_lease(tx: Tx, row: Mapping[str, Any]) -> bool:
     """Add a leadership that nobody ever had; False when somebody was quicker."""
-    return bool(tx.execute(insert_or_ignore(tx.dialect, cluster_leases, ["name"]), dict(row)).rowcount)
+    return insert_new(tx, cluster_leases, ["name"], row)
 
 
 def renew_lease(tx: Tx, name: str, term: int) -> bool:

@@ -4,7 +4,7 @@ from blazz.kit.db.database import Database, Tx
 from blazz.kit.db.metadata import metadata, same_workspace, scoped_table, workspace_key
 from blazz.kit.db.options import ServerOptions
 from blazz.kit.db.scope import Platform, Scope, ScopeError, Workspace, Workspaces
-from blazz.kit.db.statements import insert_or_ignore, upsert
+from blazz.kit.db.statements import insert_new, insert_or_ignore, upsert
 from blazz.kit.db.types import Blob, JsonDoc, Key, LongText, UtcDateTime
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "UtcDateTime",
     "Workspace",
     "Workspaces",
+    "insert_new",
     "insert_or_ignore",
     "metadata",
     "same_workspace",
