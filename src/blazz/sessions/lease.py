@@ -7,6 +7,7 @@ itself: when a watcher may believe this instance dead, both have already gone si
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -29,11 +30,15 @@ _LAPSES = metrics.counter("lease_lapses", "Times that this instance's lease ran 
 
 @dataclass(frozen=True, slots=True)
 class LeaseHooks:
-    """What follows from a renewal. `fenced`: another process has our name. `changed`: our sessions or state have."""
+    """What follows from a renewal. `fenced`: another process has our name. `changed`: our sessions or state have.
+
+    `engine_silent`: the engine host has not answered for a whole lease. It does not work, whatever it is doing.
+    """
 
     fenced: Callable[[], None]
     changed: Callable[[str], None]
     figures: Callable[[], cluster.Figures]
+    engine_silent: Callable[[], None]
 
 
 class Lease:
@@ -56,6 +61,8 @@ class Lease:
         self._deadline_ns = 0
         self._revision = -1
         self._became_valid = asyncio.Event()
+        self._renewed = asyncio.Event()
+        self._unanswered: tuple[EngineClient, int] | None = None
 
     @property
     def valid(self) -> bool:
@@ -69,7 +76,7 @@ class Lease:
             await self._became_valid.wait()
 
     async def renew(self) -> None:
-        """Renew once and tell the engine host, if there is one.
+        """Renew once. The engine host is told by `run`, so that a slow one delays no renewal.
 
         Raises BlazzError when the database refuses or does not answer in time, `fenced` when the name is lost.
         """
@@ -86,7 +93,7 @@ class Lease:
             _LAPSES.inc()
         self._deadline_ns = before + self._lease_ns
         self._became_valid.set()
-        await self.tell_engine()
+        self._renewed.set()
         if renewal.outcome == "dead" or renewal.revision != self._revision:
             self._revision = renewal.revision
             self._hooks.changed(renewal.state)
@@ -94,14 +101,38 @@ class Lease:
     async def tell_engine(self) -> None:
         """Send the present deadline to the engine host; one that has passed is never told."""
         engine = self._engine()
-        if engine is not None and self.valid:
-            try:
-                await engine.heartbeat(self._deadline_ns)
-            except EngineError as error:
-                _log.warning("heartbeat not answered", error=str(error))
+        if engine is None or not self.valid:
+            return
+        asked = boottime_ns()
+        try:
+            await engine.heartbeat(self._deadline_ns)
+        except EngineError as error:
+            _log.warning("heartbeat not answered", error=str(error))
+            if self._unanswered is None or self._unanswered[0] is not engine:
+                self._unanswered = engine, asked
+            elif boottime_ns() - self._unanswered[1] > self._lease_ns:
+                self._unanswered = None
+                self._hooks.engine_silent()
+        else:
+            self._unanswered = None
 
     async def run(self) -> None:
-        """Renew regularly until cancelled or fenced."""
+        """Renew regularly and tell the engine host, until cancelled or fenced."""
+        telling = asyncio.create_task(self._tell(), name="heartbeats")
+        try:
+            await self._renew_regularly()
+        finally:
+            telling.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await telling
+
+    async def _tell(self) -> None:
+        while True:
+            await self._renewed.wait()
+            self._renewed.clear()
+            await self.tell_engine()
+
+    async def _renew_regularly(self) -> None:
         while True:
             await asyncio.sleep(self._every_s)
             try:

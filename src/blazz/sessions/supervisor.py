@@ -89,7 +89,7 @@ class Supervisor:
             hooks,
             lock_timeout_s=settings.lease_s + _LOCK_MARGIN_S,
         )
-        lease_hooks = LeaseHooks(self._on_fenced, self._on_changed, self._current_figures)
+        lease_hooks = LeaseHooks(self._on_fenced, self._on_changed, self._current_figures, self._on_engine_silent)
         self.lease = Lease(database, settings, registration, lambda: self.keeper.client, lease_hooks)
 
     # -- life ---------------------------------------------------------------------------------------------------
@@ -217,6 +217,10 @@ class Supervisor:
             session.wanted = session.started = session.connected = False
         self._tasks.start(self.keeper.stop(0.5), "fenced")
         self.fenced.set()
+
+    def _on_engine_silent(self) -> None:
+        _log.error("the engine host does not answer; it is killed and started again", pid=self.keeper.pid)
+        self._tasks.start(self.keeper.kill(), "engine-silent")
 
     def _on_changed(self, state: str) -> None:
         self.draining = state == "draining"
