@@ -10,7 +10,10 @@ import sys
 
 import uvloop
 
-NAMES = ("qr", "memory", "restart", "send", "receive", "api", "placement", "storage", "routing")
+NAMES = (
+    *("qr", "memory", "restart", "send", "receive", "api"),
+    *("placement", "storage", "routing", "failover", "drain", "scale"),
+)
 
 
 def main() -> int:
@@ -20,6 +23,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print nothing but the final JSON object")
     parser.add_argument("--sessions", type=int, help="sessions to use instead of the benchmark's own number")
     parser.add_argument("--repetitions", type=int, default=3, help="interleaved repetitions (default 3)")
+    parser.add_argument("--instances", type=int, help="instances of a cluster instead of the benchmark's own number")
+    parser.add_argument("--kills", type=int, default=20, help="kills of each kind for `failover` (default 20)")
     options = parser.parse_args()
     results = {}
     for name in [options.name] if options.name else NAMES:

@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,6 +34,7 @@ class Child:
     command: list[str]
     env: dict[str, str] | None = None
     log: Path | None = None
+    ready_s: float = _READY_S
     process: asyncio.subprocess.Process | None = None
     ready: dict[str, Any] = field(default_factory=dict)
 
@@ -53,7 +55,7 @@ class Child:
             if log:
                 log.close()
         assert self.process.stdout is not None
-        async with asyncio.timeout(_READY_S):
+        async with asyncio.timeout(self.ready_s):
             while raw := await self.process.stdout.readline():
                 with contextlib.suppress(ValueError):
                     said = json.loads(raw)
@@ -86,7 +88,8 @@ def process_family(pid: int) -> list[psutil.Process]:
 
 @dataclass(slots=True)
 class Stand:
-    """A running stand. `api` is authorised for the workspace; `phones` is the control API."""
+    """A running stand. `api` is authorised for the workspace; `phones` is the control API; `owner` are the headers of
+    the first owner's browser session."""
 
     directory: Path
     network: NetworkHost
@@ -95,6 +98,7 @@ class Stand:
     phones: LeanClient
     api_key: str
     workspace_id: str
+    owner: dict[str, str]
 
     @property
     def url(self) -> str:
@@ -185,9 +189,30 @@ class InProcessNetwork:
             await self.network.close()
 
 
+def keep_logs(directory: Path, name: str) -> Path:
+    """Copy all logs beneath `directory` to `build/benchmarks`, where they outlive a run that failed."""
+    kept = ROOT / "build" / "benchmarks" / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    for log in directory.rglob("*.log"):
+        target = kept / log.relative_to(directory)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):
+            shutil.copyfile(log, target)
+    print(f"The logs are in {kept}", file=sys.stderr)
+    return kept
+
+
 @contextlib.asynccontextmanager
-async def stand(env: dict[str, str] | None = None, *, in_process_network: bool = False) -> AsyncIterator[Stand]:
-    """Start a stand in a temporary directory with default settings (full durability); everything ends with it."""
+async def stand(
+    env: dict[str, str] | None = None,
+    *,
+    in_process_network: bool = False,
+    up: Sequence[str] = (),
+    ready_s: float = _READY_S,
+) -> AsyncIterator[Stand]:
+    """Start a stand in a temporary directory with default settings (full durability); everything ends with it.
+
+    `up` are further options of `blazz up`, which may take `ready_s` to start. Logs are kept when an error leaves.
+    """
     with tempfile.TemporaryDirectory(prefix="blazz-bench-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         apart = Child(
@@ -197,14 +222,14 @@ async def stand(env: dict[str, str] | None = None, *, in_process_network: bool =
         )
         network: NetworkHost = InProcessNetwork(directory / "network") if in_process_network else apart
         said = await network.start()
-        command = [sys.executable, "-m", "blazz", "up", "--ready-json", "--parent-stdin"]
+        command = [sys.executable, "-m", "blazz", "up", "--ready-json", "--parent-stdin", *up]
         command += ["--data-dir", str(directory / "data"), "--port", "0", "--network", "simulated"]
         command += ["--network-address", said["wire"], "--network-ca", said["ca"]]
         command += ["--network-root-key", said["root_key"], "--network-id", said["network_id"]]
-        product = Child(command, env={**os.environ, **(env or {})}, log=directory / "product.log")
+        product = Child(command, env={**os.environ, **(env or {})}, log=directory / "product.log", ready_s=ready_s)
         try:
             await product.start()
-            api_key, workspace_id = await _set_up(product.ready)
+            api_key, workspace_id, owner = await _set_up(product.ready)
             url = product.ready["url"]
             built = Stand(
                 directory,
@@ -214,17 +239,21 @@ async def stand(env: dict[str, str] | None = None, *, in_process_network: bool =
                 LeanClient(said["control"]),
                 api_key,
                 workspace_id,
+                owner,
             )
             yield built
             await built.api.close()
             await built.phones.close()
+        except BaseException:
+            keep_logs(directory, "stand")
+            raise
         finally:
             await product.stop()
             await network.stop()
 
 
-async def _set_up(ready: dict[str, Any]) -> tuple[str, str]:
-    """Create the owner in the way a person does, then a key; returns (key, workspace id)."""
+async def _set_up(ready: dict[str, Any]) -> tuple[str, str, dict[str, str]]:
+    """Create the owner in the way a person does, then a key; returns (key, workspace id, the owner's headers)."""
     import httpx
 
     async with httpx.AsyncClient(base_url=ready["url"] + "/api/v1", timeout=30, trust_env=False) as browser:
@@ -249,4 +278,5 @@ async def _set_up(ready: dict[str, Any]) -> tuple[str, str]:
         )
         if key.status_code != 201:
             raise HttpError(key.text)
-        return key.json()["key"], workspace_id
+        cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+        return key.json()["key"], workspace_id, {"Cookie": cookie, "X-CSRF-Token": token}
