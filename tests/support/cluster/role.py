@@ -124,6 +124,10 @@ class Role:
         """SIGCONT."""
         self._signal(what, signal.SIGCONT)
 
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send the Python process a signal, e.g. the SIGTERM of a service manager."""
+        os.kill(self.pid, number)
+
     async def ended(self, *, within_s: float = 30.0) -> int:
         """Wait for the end of the Python process; returns its exit code."""
         assert self._process is not None
@@ -151,7 +155,7 @@ class Role:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def _signal(self, what: What, number: signal.Signals) -> None:
-        engine = self._find_engine()
+        engine = self.find_engine()
         pids = []
         if what != "engine" and self.running:
             pids.append(self.pid)
@@ -161,8 +165,8 @@ class Role:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
-    def _find_engine(self) -> int | None:
-        """Return the engine host that runs now; Python may have started another one since."""
+    def find_engine(self) -> int | None:
+        """Return the process id of the engine host that runs now; Python may have started another one since."""
         if self.running:
             with contextlib.suppress(psutil.NoSuchProcess):
                 for child in psutil.Process(self.pid).children():
