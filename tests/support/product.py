@@ -15,6 +15,7 @@ from sqlalchemy import RowMapping, Table, insert, select
 from blazz.accounts import service as accounts
 from blazz.accounts.tables import accounts as accounts_table
 from blazz.cluster import service as cluster
+from blazz.cluster.commands import SessionCommands
 from blazz.events.tables import events as events_table
 from blazz.instance.role import Instance
 from blazz.kit.crypto import SecretBox
@@ -22,6 +23,7 @@ from blazz.kit.db import Database, Platform, Tx, Workspace, metadata
 from blazz.kit.db.sqlite import make_engine
 from blazz.kit.ids import uuid7
 from blazz.kit.settings import Settings
+from blazz.kit.signing import InternalKeys
 from blazz.kit.time import utc_now
 from blazz.media.store import MediaStore
 from blazz.messaging import sending
@@ -55,6 +57,8 @@ class Blazz:
             data_dir=directory, engine_binary=engine_binary(), test_mode=True, valkey=False, **settings
         )
         self.workspace_id = uuid.UUID(int=7)
+        self.internal_keys: InternalKeys | None = None
+        self.commands: SessionCommands
         self.database: Database
         self.instance: Instance
         self.running = False
@@ -76,12 +80,14 @@ class Blazz:
             network=settings_of(self.network),
             secret_box=SecretBox(KEY),
             media_store=MediaStore.open(self.settings.media_dir),
+            internal_keys=self.internal_keys,
         )
         try:
             await self.instance.start()
         except BaseException:
             await self.database.close()
             raise
+        self.commands = self.instance.commands
         self.running = True
 
     async def stop(self) -> None:
@@ -124,14 +130,14 @@ class Blazz:
         """Do what POST /accounts/{id}/connect does."""
         await cluster.place(self.database, self.settings, self.workspace_id, account_id)
         await self.database.write(self.scope, accounts.connecting, account_id, max_qr_starts=None)
-        await self.instance.commands.connect(account_id, use_qr=use_qr)
+        await self.commands.connect(account_id, use_qr=use_qr)
 
     async def link(self, phone: str | None = None, account_id: uuid.UUID | None = None) -> Number:
         """Link an account (a new one by default) to a phone by QR and wait until it is connected."""
         number = phone or (await self.network.create_phone()).number
         account_id = account_id or await self.add_account()
         await self.connect(account_id)
-        qr = await eventually(lambda: self.instance.commands.qr(account_id), what="a QR code")
+        qr = await eventually(lambda: self.commands.qr(account_id), what="a QR code")
         assert qr is not None
         await self.network.link_qr(number, qr.code)
         await self.status(account_id, "connected")

@@ -190,6 +190,7 @@ class Instance:
         if self._server is not None:
             me = Receiver(registration.instance_id, registration.generation)
             ownership = OwnershipCheck(database, me, self._epoch_here)
+            self._parts.push_async_callback(self._server.stop)  # first of all: no commands while the sessions end
             await self._server.start(me, InternalParts(self._commands, ownership, self._health_facts))
 
     async def _engine_health(self) -> str | None:
