@@ -174,3 +174,12 @@ def test_any_interleaving_of_live_and_repeated_deliveries_gives_each_message_onc
             assert len(chats) == 1
 
     anyio.run(run, tmp_path_factory.mktemp("interleaving"))
+
+
+async def test_a_character_that_not_every_database_can_store_harms_no_message(stage: Stage) -> None:
+    stored = await stage.deliver(stage.inbound("before\x00after", push_name="A\x00yu"))
+    assert stored.stored == 1
+    (row,) = await stage.rows()
+    assert row["body"] == "before�after"
+    (chat,) = (await stage.owner.get("/chats")).json()["data"]
+    assert chat["contact"]["display_name"] == "A�yu"

@@ -14,7 +14,7 @@ from blazz.kit.time import utc_now
 
 _RENEW_BELOW = 2 / 3  # of the lease left: one commit a second is enough
 LEASE_S = 3.0  # product rule: a leader that has not renewed for this long is replaced
-_SCOPE = Platform("workers agree on one leader")
+_SCOPE = Platform("workers agree on one leader", urgent=True)
 
 
 class NotLeading(BlazzError):

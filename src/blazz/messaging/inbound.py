@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +25,10 @@ ChatKey = tuple[uuid.UUID, uuid.UUID, str]
 
 
 def prepare(batch: Sequence[InboundMessage]) -> list[PreparedMessage]:
-    """Decode a batch; protobuf work belongs outside the unit of work. A damaged message becomes `unprocessable`."""
+    """Decode a batch; protobuf work belongs outside the unit of work. A damaged message becomes `unprocessable`.
+
+    The character U+0000, which PostgreSQL cannot store, becomes U+FFFD.
+    """
     return [_prepare(message) for message in batch]
 
 
@@ -33,10 +36,29 @@ def _prepare(message: InboundMessage) -> PreparedMessage:
     if message.undecryptable:
         return PreparedMessage(message, kinds.Decoded(kinds.UNSUPPORTED, None, {"kind": "undecryptable"}))
     flags: dict[str, object] = {"offline": True} if message.offline else {}
+    message = replace(message, push_name=_storable(message.push_name))
     try:
-        return PreparedMessage(message, kinds.decode(message.raw), flags)
+        decoded = kinds.decode(message.raw)
     except ValueError:
         return PreparedMessage(message, _UNPROCESSABLE, {**flags, "unprocessable": True})
+    if decoded is not None:
+        body, content, quoted = (_storable(part) for part in (decoded.body, decoded.content, decoded.quoted_id))
+        decoded = replace(decoded, body=body, content=content, quoted_id=quoted, media=_storable_media(decoded.media))
+    return PreparedMessage(message, decoded, flags)
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd")
+    if isinstance(value, Mapping):
+        return {_storable(key): _storable(item) for key, item in value.items()}
+    return [_storable(item) for item in value] if isinstance(value, list) else value
+
+
+def _storable_media(media: kinds.MediaReference | None) -> kinds.MediaReference | None:
+    if media is None:
+        return None
+    return replace(media, mime_type=_storable(media.mime_type), filename=_storable(media.filename))
 
 
 _FLAGS: dict[str, object] = {"unprocessable": True}

@@ -24,7 +24,7 @@ from blazz.kit.time import boottime_ns
 
 _T = TypeVar("_T")
 _log = structlog.get_logger(__name__)
-_SCOPE = Platform("an instance renews its lease")
+_SCOPE = Platform("an instance renews its lease", urgent=True)
 _LAPSES = metrics.counter("lease_lapses", "Times that this instance's lease ran out before it was renewed.")
 
 

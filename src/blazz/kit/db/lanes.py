@@ -186,7 +186,10 @@ class Lane:
             if committing and not _known_undone(error):
                 raise OutcomeUnknown from error
             raise
-        failpoints.reach("db.after_commit")
+        try:
+            failpoints.reach("db.after_commit")
+        except Exception as error:
+            raise OutcomeUnknown from error  # it is stored, and nobody hears of it
         group.deliver(unit for unit in units if unit.error is None or not _is_race(unit.error))
 
     def _fill(self, group: Group, units: list[Unit]) -> None:

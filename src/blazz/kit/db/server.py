@@ -37,7 +37,7 @@ _STRICT = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_
 
 async def open_server(address: str, options: ServerOptions) -> ServerBackend:
     """Connect, examine the server and return it ready for use. Raises BlazzError as `Database.connect` tells."""
-    freshness = Freshness()
+    freshness = Freshness(options.stall_timeout_s / 2)
     writer = make_server_engine(address, options, writes=True)
     reader = make_server_engine(address, options, writes=False)
     freshness.watch(writer)
@@ -135,6 +135,8 @@ def _configure_mysql(engine: AsyncEngine, options: ServerOptions, *, writes: boo
             settings["idle_transaction_timeout"] = str(max(1, round(options.stall_timeout_s)))
         else:
             settings["max_execution_time"] = _ms(options.statement_timeout_s)
+            # the only way to end a transaction that stands still there; idle connections are replaced before
+            settings["wait_timeout"] = str(max(1, round(options.stall_timeout_s)))
         for name, value in settings.items():
             cursor.execute(f"SET SESSION {name} = {value}")
         if not writes:
@@ -145,8 +147,10 @@ def _configure_mysql(engine: AsyncEngine, options: ServerOptions, *, writes: boo
 class Freshness:
     """Connections opened before one was found dead are not trusted: the server may have been restarted."""
 
-    def __init__(self) -> None:
+    def __init__(self, idle_limit_s: float) -> None:
+        """`idle_limit_s`: how long a connection may have been idle on a server that ends idle sessions (MySQL)."""
         self._since = 0.0
+        self._idle_limit_s = idle_limit_s
 
     def lost(self) -> None:
         """Have every connection that is open now replaced before its next use."""
@@ -154,15 +158,21 @@ class Freshness:
 
     def watch(self, engine: AsyncEngine) -> None:
         """Look after the pool of `engine`."""
+        now = time.monotonic
+        limit = self._idle_limit_s if engine.dialect.name == "mysql" else float("inf")
 
         @event.listens_for(engine.sync_engine, "connect")
         def _born(_connection: Any, record: ConnectionPoolEntry) -> None:
-            record.info["blazz_born"] = time.monotonic()
+            record.info["blazz_born"] = now()
 
         @event.listens_for(engine.sync_engine, "checkout")
         def _check(_connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
-            if record.info["blazz_born"] <= self._since:
+            if record.info["blazz_born"] <= self._since or record.info.get("blazz_idle", now()) < now() - limit:
                 raise DisconnectionError
+
+        @event.listens_for(engine.sync_engine, "checkin")
+        def _idle(_connection: Any, record: ConnectionPoolEntry) -> None:
+            record.info["blazz_idle"] = now()
 
 
 def _ms(seconds: float) -> str:

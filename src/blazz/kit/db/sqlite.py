@@ -205,8 +205,6 @@ class Writer:
             for unit in units:
                 unit.error = unit.error or error
             group = None
-        else:
-            failpoints.reach("db.after_commit")
         self._resolve(units, group)
 
     def _fill(self, group: Group, first: Unit, units: list[Unit]) -> None:
@@ -241,8 +239,6 @@ class Writer:
                 failpoints.reach("db.before_commit")
         except BaseException as error:  # noqa: BLE001 - handed to whoever waits
             unit.error = error
-        else:
-            failpoints.reach("db.after_commit")
         self._resolve([unit], group)
 
     def _take_waiting(self, units: list[Unit]) -> None:
@@ -254,6 +250,11 @@ class Writer:
 
     @staticmethod
     def _resolve(units: list[Unit], group: Group | None = None) -> None:
+        try:
+            failpoints.reach("db.after_commit")
+        except Exception as error:  # noqa: BLE001 - handed to whoever waits
+            for unit in units:
+                unit.error = unit.error or error
         loop = units[0].future.get_loop()
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(group.deliver if group is not None else deliver, units)
