@@ -1,18 +1,21 @@
-"""`blazz db`: bring the schema up to date, or check it."""
+"""`blazz db`: bring the schema up to date, compare it, verify what is stored."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from sqlalchemy.exc import DBAPIError
 
-from blazz.cli.console import fail, line
+from blazz import __version__
+from blazz.cli.console import fail, guarded, line
 from blazz.kit.errors import BlazzError
 from blazz.kit.settings import Settings
 
-app = typer.Typer(help="The database: upgrade the schema, check it.", no_args_is_help=True)
+app = typer.Typer(help="The database: upgrade the schema, compare it, verify what is stored.", no_args_is_help=True)
 DataDir = Annotated[Path | None, typer.Option(help="The data directory.", envvar="BLAZZ_DATA_DIR", show_default=False)]
 
 
@@ -22,33 +25,149 @@ def settings_for(data_dir: Path | None) -> Settings:
     return settings.model_copy(update={"data_dir": data_dir}) if data_dir is not None else settings
 
 
-@app.command()
-def upgrade(data_dir: DataDir = None) -> None:
-    """Create the database or bring its schema to this version. `blazz up` does the same at its start."""
-    from blazz import migrations
+@contextlib.contextmanager
+def database_of(settings: Settings) -> Iterator[Path | str]:
+    """Name the database that the settings mean: a server by BLAZZ_DATABASE_URL, the private one, or the SQLite file.
 
-    path = settings_for(data_dir).database_path
-    try:
-        migrations.upgrade(path)
-    except BlazzError as error:
-        fail(error.detail)
-    line(f"{path}: schema is up to date.")
+    A private PostgreSQL is used where it runs, else it runs until the end of the block. Raises BlazzError.
+    """
+    private = settings.data_dir / "postgres"
+    if settings.database_url is not None:
+        yield settings.database_url
+    elif (private / "data").is_dir():
+        with _private_server(private) as url:
+            yield url
+    else:
+        yield settings.database_path
+
+
+@contextlib.contextmanager
+def _private_server(directory: Path) -> Iterator[str]:
+    from anyio.from_thread import start_blocking_portal
+
+    from blazz.kit.postgres import PrivatePostgres
+
+    with start_blocking_portal() as portal:
+        try:
+            server = portal.call(PrivatePostgres.start, directory)
+        except BlazzError as error:
+            running = PrivatePostgres.address(directory)
+            if error.code != "database_in_use" or running is None:
+                raise
+            yield running
+            return
+        try:
+            yield server.url
+        finally:
+            portal.call(server.stop)
+
+
+@app.command()
+def upgrade(
+    data_dir: DataDir = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Upgrade although processes that need the present schema run.")
+    ] = False,
+) -> None:
+    """Create the database or bring its schema to this version. `blazz up` does the same at its start.
+
+    Processes of other versions that run on the database are named. They go on, except when the new schema has lost
+    what they use: then nothing is done without --force.
+    """
+    guarded(lambda: _upgrade(settings_for(data_dir), force=force))
 
 
 @app.command()
 def check(data_dir: DataDir = None) -> None:
     """Compare the schema with what this version expects; exit code 1 when they differ."""
-    from blazz import migrations
+    guarded(lambda: _check(settings_for(data_dir)))
 
-    path = settings_for(data_dir).database_path
-    if not path.exists():
-        fail(f"{path} does not exist. Create it with: blazz db upgrade")
+
+@app.command()
+def verify(
+    data_dir: DataDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Look for what must not be: schema, orphans, assignments, event logs, session stores; exit code 1 if found.
+
+    Reads only, and may run beside everything else. Says for every finding what to do.
+    """
+    guarded(lambda: _verify(settings_for(data_dir), as_json=as_json))
+
+
+def _upgrade(settings: Settings, *, force: bool) -> None:
+    from blazz import migrations
+    from blazz.migrations import targets
+
+    with database_of(settings) as target:
+        name = targets.name(target)
+        if not isinstance(target, Path):  # a SQLite file has one process, and its lock says whether it runs
+            plan = migrations.pending(target)
+            others = _other_versions(target) if plan.steps and plan.found else []
+            for other in others:
+                line(f"  still running: {other}")
+            if plan.contracts and others and not force:
+                raise BlazzError(
+                    "older_roles_alive",
+                    f"{', '.join(plan.contracts)} take(s) away what the processes above use. Stop or upgrade them "
+                    "first, or repeat with --force; nothing was changed.",
+                    409,
+                )
+        migrations.upgrade(target)
+        line(f"{name}: schema is up to date.")
+
+
+def _other_versions(target: Path | str) -> list[str]:
+    """Return one line per process of another version that was heard of lately."""
+    from blazz.cluster.service import live_roles
+    from blazz.kit.db import Platform, Tx
+    from blazz.migrations import targets
+
     try:
-        differences = migrations.check(path)
-    except DBAPIError as error:
-        fail(f"{path} cannot be read ({error.orig}). Restore the last backup.")
-    for difference in differences:
-        line(f"  {difference}")
-    if differences:
-        fail(f"{path}: {len(differences)} difference(s). Run: blazz db upgrade")
-    line(f"{path}: schema matches this version.")
+        roles = targets.reading(target, lambda connection: live_roles(Tx(connection, Platform("blazz db upgrade"))))
+    except (BlazzError, DBAPIError):
+        return ["perhaps processes of a version so old that they cannot be listed"]
+    return [
+        f"{role.role} {role.id} on {role.host} (process {role.pid}), version {role.version}"
+        for role in roles
+        if role.version != __version__
+    ]
+
+
+def _check(settings: Settings) -> None:
+    from blazz import migrations
+    from blazz.migrations import targets
+
+    with database_of(settings) as target:
+        name = targets.name(target)
+        _must_exist(target)
+        try:
+            differences = migrations.check(target)
+        except DBAPIError as error:
+            fail(f"{name} cannot be read ({error.orig}). Restore the last backup.")
+        for difference in differences:
+            line(f"  {difference}")
+        if differences:
+            fail(f"{name}: {len(differences)} difference(s). Run: blazz db upgrade")
+        line(f"{name}: schema matches this version.")
+
+
+def _verify(settings: Settings, *, as_json: bool) -> None:
+    from blazz.cli import verify as checks
+    from blazz.migrations import targets
+
+    with database_of(settings) as target:
+        name = targets.name(target)
+        _must_exist(target)
+        try:
+            found = checks.findings(target, settings.sessions_dir)
+        except DBAPIError as error:
+            fail(f"{name} cannot be read ({error.orig}). Restore the last backup.")
+    checks.report(found, name, as_json=as_json)
+    if found:
+        fail(f"{name}: {len(found)} finding(s).")
+
+
+def _must_exist(target: Path | str) -> None:
+    if isinstance(target, Path) and not target.exists():
+        fail(f"{target} does not exist. Create it with: blazz db upgrade")

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
 from filelock import FileLock, Timeout
@@ -45,10 +45,10 @@ def transactional(connection: Connection) -> bool:
 
 
 def reading(target: Target, work: Callable[[Connection], T]) -> T:
-    """Run `work`, which changes nothing. Raises BlazzError `database_unavailable`."""
+    """Run `work`, which changes nothing, on one snapshot. Raises BlazzError `database_unavailable`."""
     path = _path(target)
     if path is None:
-        return _on_server(str(target), work)
+        return _on_server(str(target), work, isolation_level="REPEATABLE READ")
     engine = make_engine(path, query_only=True)
     try:
         with engine.connect() as connection:
@@ -84,12 +84,12 @@ def _path(target: Target) -> Path | None:
     return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
 
 
-def _on_server(url: str, work: Callable[[Connection], T]) -> T:
+def _on_server(url: str, work: Callable[[Connection], T], **options: Any) -> T:
     address, tls = split_tls(server_url(url))
     waits = {"timeout" if address.get_backend_name() == "postgresql" else "connect_timeout": _CONNECT_S}
 
     async def run() -> T:
-        engine = create_async_engine(address, poolclass=NullPool, connect_args={**waits, **tls})
+        engine = create_async_engine(address, poolclass=NullPool, connect_args={**waits, **tls}, **options)
         try:
             async with engine.connect() as connection:
                 with _quiet_driver():

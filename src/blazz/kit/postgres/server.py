@@ -40,6 +40,7 @@ _STOP_S = 30.0
 _INITDB_S = 120.0
 _KEPT_LOGS = 5
 _DATABASE = "blazz"
+_ADDRESS = "address"
 
 # The shell waits for the end of its standard input, a pipe from this process: also kill -9 ends the server. INT is
 # PostgreSQL's fast shutdown: connections are closed, everything is written.
@@ -129,7 +130,14 @@ class PrivatePostgres:
         except BaseException:
             await server.stop()
             raise
+        (directory / _ADDRESS).write_text(server.url)
         return server
+
+    @staticmethod
+    def address(directory: Path) -> str | None:
+        """Return the URL of the server that was last started on `directory`, by any process; None when none was."""
+        path = directory / _ADDRESS
+        return path.read_text() if path.exists() else None
 
     def database_url(self, name: str) -> str:
         """Return the address of database `name` on this server."""
