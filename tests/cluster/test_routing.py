@@ -19,6 +19,7 @@ from blazz.kit.errors import BlazzError, conflict, too_many
 from blazz.kit.metrics import REGISTRY
 from blazz.kit.signing import InternalKeys
 from blazz.kit.time import utc_now
+from tests.support.databases import open_database
 from tests.support.internal import SCOPE, Stand, stand
 from tests.support.waiting import eventually
 
@@ -319,3 +320,26 @@ async def test_stopping_tells_those_who_wait(gateway: Stand, monkeypatch: pytest
     await asyncio.sleep(0)
     await gateway.directory.stop()
     assert [(await failure(task)).code for task in waiting] == ["shutting_down"] * 4
+
+
+@pytest.mark.every_database
+async def test_owners_are_found_on_every_database(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("blazz.cluster.routing._PER_PAGE", 3)
+    async with open_database(database_url) as database, stand(tmp_path, database) as gateway:
+        old, new = await gateway.instance("a"), await gateway.instance("b")
+        ids = [await gateway.assign("a") for _ in range(7)]
+        another = OwnerDirectory(database, size=100)
+        await another.start()
+        await another.filled.wait()
+        assert (len(another), another.queries) == (7, 3)
+        await gateway.commands.connect(ids[0])
+        await gateway.move(ids[0], "b")
+        await gateway.commands.connect(ids[0])
+        await database.write(SCOPE, owner_changed, ids[0])
+        found = await another.find(ids[0])
+        assert found is not None
+        assert (found.instance_id, found.url, found.epoch) == ("b", new.server.url, 2)
+        assert (len(old.sessions.asked), len(new.sessions.asked)) == (1, 1)
+        await another.stop()

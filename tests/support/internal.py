@@ -164,13 +164,20 @@ class Stand:
 
 @contextlib.asynccontextmanager
 async def stand(
-    directory: Path, *, call_s: float = 10.0, connect_s: float = 2.0, size: int = 1000, **settings: Any
+    directory: Path,
+    database: Database | None = None,
+    *,
+    call_s: float = 10.0,
+    connect_s: float = 2.0,
+    size: int = 1000,
+    **settings: Any,
 ) -> AsyncIterator[Stand]:
-    """A stand on a fresh database, without instances yet."""
+    """A stand on a fresh database (SQLite unless one is given), without instances yet."""
     made = Settings.model_construct(data_dir=directory, **settings)
     async with contextlib.AsyncExitStack() as parts:
-        database = Database.open(migrated(directory / "blazz.db"))
-        parts.push_async_callback(database.close)
+        if database is None:
+            database = Database.open(migrated(directory / "blazz.db"))
+            parts.push_async_callback(database.close)
         (workspace_id,) = await make_workspaces(database, 1)
         owners = OwnerDirectory(database, size=size)
         await owners.start()
