@@ -12,6 +12,7 @@ import (
 	"github.com/blazz/blazz/engine-host/internal/failpoint"
 	"go.mau.fi/whatsmeow/appstate"
 	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/types"
 	waevents "go.mau.fi/whatsmeow/types/events"
 )
 
@@ -45,7 +46,15 @@ func (s *Session) handle(event any) (ok bool) {
 	}
 }
 
-func (s *Session) onMessage(e *waevents.Message) bool {
+func (s *Session) onMessage(e *waevents.Message) (stored bool) {
+	if s.withheld(&e.Info.MessageSource) {
+		return false
+	}
+	defer func() {
+		if !stored { // a panic, too
+			s.withhold(&e.Info.MessageSource)
+		}
+	}()
 	fail := s.m.cfg.Fail
 	if fail.Hit(failpoint.MessageBeforeDispatch) != nil || fail.Hit(failpoint.Handler) != nil {
 		s.notStored("failpoint")
@@ -65,6 +74,44 @@ func (s *Session) onMessage(e *waevents.Message) bool {
 		return false
 	}
 	return fail.Hit(failpoint.MessageAfterStoredBeforeConfirm) == nil
+}
+
+// withhold leaves the rest of a chat to the next connection, which delivers it again: what came after a message that was
+// not stored must not be stored before it.
+func (s *Session) withhold(source *types.MessageSource) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held == nil {
+		s.held = map[string]struct{}{}
+	}
+	for _, name := range chatNames(source) {
+		s.held[name] = struct{}{}
+	}
+}
+
+// withheld tells whether an earlier message of the chat was not stored on this connection.
+func (s *Session) withheld(source *types.MessageSource) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range chatNames(source) {
+		if _, held := s.held[name]; held {
+			return true
+		}
+	}
+	return false
+}
+
+// chatNames returns the chat under the address in use and, where it is a person's, under the other one.
+func chatNames(source *types.MessageSource) []string {
+	names := []string{source.Chat.ToNonAD().String()}
+	other := source.SenderAlt
+	if source.IsFromMe {
+		other = source.RecipientAlt
+	}
+	if !source.IsGroup && !other.IsEmpty() {
+		names = append(names, other.ToNonAD().String())
+	}
+	return names
 }
 
 // breakDown is the like of a panic in a goroutine of the library, which still needs its client after the call that fails.

@@ -142,7 +142,7 @@ func (s *Session) connectOnce() verdict {
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
 	s.mu.Lock()
-	s.conn, s.dropConn = ctx, cancel
+	s.conn, s.dropConn, s.held = ctx, cancel, nil
 	s.mu.Unlock()
 	s.offline.Store(s.linked())
 	for old, ok := s.mail.take(); ok; old, ok = s.mail.take() {

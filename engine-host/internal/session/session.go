@@ -44,7 +44,8 @@ type Session struct {
 	pairable  bool          // the server waits for a pairing
 	stopQR    context.CancelFunc
 	pairUntil time.Time
-	failures  int // deliveries not stored in a row
+	held      map[string]struct{} // chats of which a message was not stored on the present connection
+	failures  int                 // deliveries not stored in a row
 	failedAt  time.Time
 	code      int32 // WhatsApp's numeric reason for the coming disconnection
 	stopping  bool

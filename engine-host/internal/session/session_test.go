@@ -109,3 +109,24 @@ func TestEventsWithoutAFieldBecomeJSON(t *testing.T) {
 		t.Error("an event that nobody needs was translated")
 	}
 }
+
+func TestWhatFollowsAMessageThatWasNotStoredWaitsForTheNextConnection(t *testing.T) {
+	lid, phone := types.NewJID("1", types.HiddenUserServer), types.NewJID("62811", types.DefaultUserServer)
+	byLID := &types.MessageSource{Chat: lid, Sender: types.NewADJID("1", 1, 3), SenderAlt: phone}
+	byPhone := &types.MessageSource{Chat: phone, Sender: phone}
+	sent := &types.MessageSource{Chat: phone, IsFromMe: true, RecipientAlt: lid}
+	another := &types.MessageSource{Chat: types.NewJID("2", types.HiddenUserServer)}
+	s := &Session{}
+	if s.withheld(byLID) {
+		t.Fatal("nothing has failed")
+	}
+	s.withhold(byLID)
+	for _, same := range []*types.MessageSource{byLID, byPhone, sent} {
+		if !s.withheld(same) {
+			t.Errorf("%v belongs to the same chat", same.Chat)
+		}
+	}
+	if s.withheld(another) {
+		t.Error("another chat goes on")
+	}
+}
