@@ -7,6 +7,8 @@ count what phones show and what is stored, never ids.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+import itertools
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -15,6 +17,7 @@ from sqlalchemy import select
 
 from blazz.kit.db import Platform, Tx
 from blazz.kit.errors import BlazzError
+from blazz.kit.time import utc_now
 from blazz.messaging.tables import messages
 from tests.support.product import text
 from tests.support.waiting import eventually
@@ -38,7 +41,7 @@ class Counts:
     lost_out: tuple[str, ...]
     doubled_in: tuple[str, ...]
     doubled_out: tuple[str, ...]
-    disordered: tuple[Chat, ...]
+    disordered: tuple[str, ...]
     failed: tuple[str, ...]
     older_connection_stanzas: int
     redeliveries: int
@@ -63,6 +66,8 @@ class Traffic:
     stand: ClusterStand
     inbound: dict[Chat, list[str]] = field(default_factory=lambda: defaultdict(list))
     outbound: dict[Chat, list[str]] = field(default_factory=lambda: defaultdict(list))
+    began: dt.datetime = field(default_factory=utc_now)
+    """Messages stored before are not ours."""
     _numbers: dict[Chat, Number] = field(default_factory=dict)
     _locks: dict[Chat, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
@@ -114,9 +119,12 @@ class Traffic:
         sent_out = [body for bodies in self.outbound.values() for body in bodies]
         seen_in = Counter(body for bodies in stored.values() for body in bodies)
         seen_out = Counter(view.body for views in shown.values() for view in views)
-        disordered = [chat for chat, bodies in stored.items() if bodies != sorted(bodies)]
-        disordered += [
-            chat for chat, views in shown.items() if [v.body for v in views] != sorted(v.body for v in views)
+        in_order = [*stored.values(), *([view.body for view in views] for views in shown.values())]
+        disordered = [
+            f"{later} before {earlier}"
+            for bodies in in_order
+            for later, earlier in itertools.pairwise(bodies)
+            if later > earlier
         ]
         stats = self.stand.network.stats()
         raw = [view for views in shown.values() for view in views]
@@ -153,8 +161,10 @@ class Traffic:
         """Return the customers' serials by chat in the order of the log, and those of ours that failed."""
 
         def read(tx: Tx) -> list[tuple[str, bool, str]]:
-            statement = select(messages.c.body, messages.c.from_me, messages.c.state).order_by(
-                messages.c.workspace_id, messages.c.position
+            statement = (
+                select(messages.c.body, messages.c.from_me, messages.c.state)
+                .where(messages.c.created_at >= self.began)
+                .order_by(messages.c.workspace_id, messages.c.position)
             )
             return [(row["body"], row["from_me"], row["state"]) for row in tx.all(statement) if row["body"]]
 

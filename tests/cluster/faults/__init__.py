@@ -1,0 +1,1 @@
+"""Proof under fire: real processes are killed, frozen and cut off while messages flow both ways."""
