@@ -12,9 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import typer
 from sqlalchemy.exc import DBAPIError
@@ -22,23 +20,16 @@ from sqlalchemy.exc import DBAPIError
 from blazz import __version__, migrations
 from blazz.cli.console import fail, line
 from blazz.cli.database import settings_for
+from blazz.cli.doctor_findings import Finding, Level
+from blazz.cli.doctor_servers import check_database_server, check_redis
+from blazz.cli.fleet.mode import read_mode
 from blazz.engine_client.binary import find_engine_binary
 from blazz.kit.errors import BlazzError
 from blazz.kit.settings import Settings
 from blazz.sessions.storage.probe import probe_storage
 
-Level = Literal["ok", "warn", "fail"]
 _MIN_FREE_BYTES = 1 << 30
 _SLOW_FSYNC_MS = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One result: what was looked at, how it is, and what to do when it is not well."""
-
-    level: Level
-    what: str
-    detail: str
 
 
 def run(data_dir: Path | None, port: int | None) -> None:
@@ -50,6 +41,7 @@ def run(data_dir: Path | None, port: int | None) -> None:
         lambda: _check_port(settings.host, port or settings.port),
         lambda: _check_data_directory(settings),
         lambda: _check_database(settings),
+        lambda: check_redis(settings),
         lambda: _check_durability(settings),
         lambda: _check_disk(settings),
         lambda: _check_sessions(settings),
@@ -108,6 +100,11 @@ def _check_data_directory(settings: Settings) -> Finding:
 
 
 def _check_database(settings: Settings) -> Finding:
+    if settings.database_url is not None:
+        return check_database_server(settings)
+    if read_mode(settings.data_dir) == "instances":
+        detail = f"PostgreSQL beneath {settings.data_dir}; it runs and is checked with: blazz up --instances N"
+        return Finding("ok", "database", detail)
     path = settings.database_path
     if not path.exists():
         return Finding("ok", "database", f"{path} will be made at the first start")

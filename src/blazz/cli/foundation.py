@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from blazz import migrations
+from blazz.cli.fleet.mode import claim_mode
 from blazz.kit.crypto import SecretBox, load_or_create_key
 from blazz.kit.db import Database
 from blazz.kit.db.installation import claim_network
@@ -41,6 +42,8 @@ async def lay(parts: contextlib.AsyncExitStack, settings: Settings, network_id: 
     Raises BlazzError with a sentence for the operator; what was opened is closed by `parts`.
     """
     private_directory(settings.data_dir)
+    if settings.database_url is None:
+        await asyncio.to_thread(claim_mode, settings.data_dir, "one-process")
     await migrate(settings)
     database = await open_database(parts, settings)
     await claim_network(database, settings.data_dir, network_id)

@@ -10,7 +10,6 @@ from blazz.cli import life
 from blazz.cli.console import line, link
 from blazz.cli.database import settings_for
 from blazz.cli.fleet.fleet import Fleet
-from blazz.cli.fleet.mode import claim_mode
 from blazz.cli.fleet.size import FleetSize
 from blazz.cli.options import NetworkOptions
 from blazz.cli.product import Product, ProductOptions
@@ -51,8 +50,6 @@ def _build(settings: Settings, options: UpOptions) -> Product | Fleet:
     network = options.network.settings()
     if options.size.instances > 1:
         return Fleet(settings, options.network, options.size)
-    if settings.database_url is None:
-        claim_mode(settings.data_dir, "one-process")
     return Product(settings, ProductOptions(network, options.network.phones_url))
 
 

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from blazz.kit.errors import BlazzError
 
-_START_S = 60.0
-_STOP_S = 20.0
+_START_S = 120.0  # with several instances on a small machine
+_STOP_S = 60.0
 
 
 @dataclass(slots=True)

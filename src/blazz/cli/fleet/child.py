@@ -20,6 +20,7 @@ from blazz.kit.errors import BlazzError
 _log = structlog.get_logger(__name__)
 _READY_S = 90.0
 _PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+_OF_ONE_ROLE = frozenset({"BLAZZ_INTERNAL_URL", "BLAZZ_WORKER_PORT"})  # several cannot have the same
 _STABLE_S = 60.0  # a child that lived this long starts the pauses over
 
 
@@ -74,8 +75,7 @@ class Child:
             assert process is not None
             code = await process.wait()
             _log.error("a role ended", name=self.spec.name, pid=process.pid, exit_code=code)
-            if self._reaped is not None:
-                await self._reaped(self)
+            await self._tell_reaped()
             failures = 1 if time.monotonic() - began > _STABLE_S else failures + 1
             while True:
                 await asyncio.sleep(_PAUSES_S[min(failures, len(_PAUSES_S)) - 1])
@@ -87,15 +87,26 @@ class Child:
                     _log.error("a role did not start", name=self.spec.name, error=str(error))
             self.restarts += 1
 
+    async def _tell_reaped(self) -> None:
+        if self._reaped is not None:
+            try:
+                await self._reaped(self)
+            except Exception:  # noqa: BLE001 - whatever fails here, the role must be started again
+                _log.exception("after the end of a role", name=self.spec.name)
+
     async def _spawn(self) -> None:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "blazz", *self.spec.arguments, "--ready-json", "--parent-stdin"),
-            stdin=asyncio.subprocess.PIPE,  # held open: its closing ends the child, also when we are killed
-            stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, **self.spec.environment},
-            pass_fds=self.spec.sockets,
-            start_new_session=True,  # Ctrl-C reaches the parent, which then ends its children in their order
-        )
+        inherited = {name: value for name, value in os.environ.items() if name not in _OF_ONE_ROLE}
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "blazz", *self.spec.arguments, "--ready-json", "--parent-stdin"),
+                stdin=asyncio.subprocess.PIPE,  # held open: its closing ends the child, also when we are killed
+                stdout=asyncio.subprocess.PIPE,
+                env={**inherited, **self.spec.environment},
+                pass_fds=self.spec.sockets,
+                start_new_session=True,  # Ctrl-C reaches the parent, which then ends its children in their order
+            )
+        except OSError as error:
+            raise BlazzError("role_not_started", f"{self.spec.name} cannot be run: {error}", 500) from error
         self._process = process
         try:
             async with asyncio.timeout(_READY_S):

@@ -63,11 +63,10 @@ class Fleet:
 
     async def _start(self) -> None:
         settings = self.settings
-        if settings.database_url is None:
-            await asyncio.to_thread(claim_mode, settings.data_dir, "instances")
         listener = listen(settings.host, settings.port)
         self._parts.callback(listener.close)
         if settings.database_url is None:
+            await asyncio.to_thread(claim_mode, settings.data_dir, "instances")
             url = await keep_postgres(self._parts, settings.data_dir / "postgres")
             settings = self.settings = settings.model_copy(update={"database_url": url})
         base = await foundation.lay(self._parts, settings, self._network.network_id)
@@ -87,23 +86,28 @@ class Fleet:
 
     async def _start_roles(self, listener: socket.socket) -> None:
         size = self._size
+        # they end the other way round: workers, who would move the sessions of ending instances; gateways; instances
+        instances = self._kept([self._instance(f"instance-{number}") for number in range(size.instances)])
+        gateways = self._kept([self._role("gateway", number, listener) for number in range(size.gateways)])
+        await _start_all([*instances, *gateways])
         # a worker that runs before all instances are back would take the late ones for gone
-        await self._start_all([self._instance(f"instance-{number}") for number in range(size.instances)])
-        # they end in this order: workers, who would move the sessions of ending instances; gateways; instances
-        await self._start_all([self._role("gateway", number, listener) for number in range(size.gateways)])
-        await self._start_all([self._role("worker", number) for number in range(size.workers)])
+        workers = self._kept([self._role("worker", number) for number in range(size.workers)])
+        await _start_all(workers)
 
-    async def _start_all(self, children: list[Child]) -> None:
+    def _kept(self, children: list[Child]) -> list[Child]:
+        """Remember children that are about to start, to be ended together."""
+
         async def stop() -> None:
             await asyncio.gather(*(child.stop() for child in children))
 
         self._parts.push_async_callback(stop)
-        for child in children:
-            self.children[child.spec.name] = child
-        await asyncio.gather(*(child.start() for child in children))
+        self.children |= {child.spec.name: child for child in children}
+        return children
 
     def _instance(self, name: str) -> Child:
-        environment = {**self._environment, "BLAZZ_INSTANCE_ID": name}
+        # ports of their own: what is set for one instance on a machine would clash here
+        own = {"BLAZZ_INSTANCE_ID": name, "BLAZZ_INTERNAL_HOST": "127.0.0.1", "BLAZZ_INTERNAL_PORT": "0"}
+        environment = {**self._environment, **own}
         spec = ChildSpec(name, ("instance", *self._network.arguments()), environment)
         return Child(spec, self._instance_reaped)
 
@@ -125,3 +129,14 @@ class Fleet:
             _log.warning("no release record; the lease decides", name=child.spec.name, reason=str(error))
         else:
             _log.info("an instance is proven gone", name=child.spec.name, recorded=released)
+
+
+async def _start_all(children: list[Child]) -> None:
+    """Start together; when one cannot, the others are not waited for."""
+    starting = [asyncio.create_task(child.start(), name=f"start-{child.spec.name}") for child in children]
+    try:
+        await asyncio.gather(*starting)
+    finally:
+        for task in starting:
+            task.cancel()
+        await asyncio.gather(*starting, return_exceptions=True)

@@ -19,7 +19,7 @@ def claim_mode(data_dir: Path, wanted: Mode) -> None:
     Raises BlazzError `made_for_instances` or `made_for_one_process`: nothing moves data from one to the other.
     """
     private_directory(data_dir)
-    found = _read(data_dir)
+    found = read_mode(data_dir)
     if found is None:
         write_private(data_dir / MODE_FILE, json.dumps({"mode": wanted}).encode() + b"\n")
     elif found != wanted and wanted == "one-process":
@@ -38,7 +38,8 @@ def claim_mode(data_dir: Path, wanted: Mode) -> None:
         )
 
 
-def _read(data_dir: Path) -> str | None:
+def read_mode(data_dir: Path) -> str | None:
+    """Return how a data directory is used; None before its first start. Raises BlazzError `mode_unreadable`."""
     path = data_dir / MODE_FILE
     if path.exists():
         try:
