@@ -4,7 +4,7 @@ import tseslint from 'typescript-eslint'
 import vue from 'eslint-plugin-vue'
 import vueParser from 'vue-eslint-parser'
 
-const features = ['auth', 'inbox', 'numbers', 'contacts', 'people', 'developers', 'settings']
+const features = ['auth', 'inbox', 'numbers', 'contacts', 'people', 'developers', 'settings', 'cluster']
 
 export default tseslint.config(
   { ignores: ['dist/**', 'node_modules/**', 'src/api/schema.d.ts', 'src/components.d.ts'] },

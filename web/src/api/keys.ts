@@ -24,5 +24,16 @@ export const keys = {
   members: ['members'] as const,
   invitations: ['invitations'] as const,
   apiKeys: ['api-keys'] as const,
-  events: ['events'] as const
+  events: ['events'] as const,
+  /** Everything about the cluster; its parts begin with this. */
+  allCluster: ['cluster'] as const,
+  cluster: ['cluster', 'overview'] as const,
+  clusterAdvice: ['cluster', 'advice'] as const,
+  clusterWorkspaces: (instance: string | null) => ['cluster', 'workspaces', instance] as const,
+  clusterMoves: (instance: string | null) => ['cluster', 'moves', instance] as const,
+  clusterOperations: ['cluster', 'operations'] as const,
+  clusterQueue: ['cluster', 'queue'] as const,
+  clusterEvents: ['cluster', 'events'] as const,
+  rebalancePreview: (mode: string) => ['rebalance-preview', mode] as const,
+  plan: (query: object) => ['plan', query] as const
 }

@@ -7,6 +7,8 @@ declare module 'vue-router' {
   interface RouteMeta {
     /** Reachable without being signed in. */
     open?: boolean
+    /** Only for those who run the installation. */
+    admin?: boolean
     /** Key of the page's name, for the document title. */
     title?: string
   }
@@ -59,6 +61,11 @@ export function createAppRouter(): Router {
             meta: { title: 'nav.events' }
           },
           { path: 'settings', component: () => import('@/features/settings/SettingsPage.vue'), meta: { title: 'nav.settings' } },
+          {
+            path: 'cluster',
+            component: () => import('@/features/cluster/ClusterPage.vue'),
+            meta: { title: 'nav.cluster', admin: true }
+          },
           { path: 'settings/people', component: () => import('@/features/people/PeoplePage.vue'), meta: { title: 'nav.people' } }
         ]
       },

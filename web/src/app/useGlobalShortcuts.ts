@@ -18,7 +18,8 @@ export const GLOBAL_SHORTCUTS: Shortcut[] = [
   { keys: ['G', 'N'], text: 'shortcuts.numbers' },
   { keys: ['G', 'A'], text: 'shortcuts.keys' },
   { keys: ['G', 'E'], text: 'shortcuts.events' },
-  { keys: ['G', 'S'], text: 'shortcuts.settings' }
+  { keys: ['G', 'S'], text: 'shortcuts.settings' },
+  { keys: ['G', 'U'], text: 'shortcuts.cluster' }
 ]
 
 export const INBOX_SHORTCUTS: Shortcut[] = [
@@ -43,6 +44,7 @@ export function useGlobalShortcuts(help: () => void): void {
     'g-n': go('/numbers'),
     'g-a': go('/developers/keys'),
     'g-e': go('/developers/events'),
-    'g-s': go('/settings')
+    'g-s': go('/settings'),
+    'g-u': go('/cluster')
   })
 }

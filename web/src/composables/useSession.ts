@@ -45,6 +45,8 @@ export const useSession = defineStore('session', () => {
   const role = computed(() => membership.value?.role ?? null)
   const timeZone = computed(() => workspace.value?.timezone || 'UTC')
   const isOwner = computed(() => role.value === 'owner')
+  /** Runs this installation: sees and steers the cluster. It gives no right in any workspace. */
+  const isPlatformAdmin = computed(() => me.value?.user.platform_admin === true)
   /** Owners and managers look after numbers, people and keys; the server refuses these to agents. */
   const mayManage = computed(() => role.value === 'owner' || role.value === 'manager')
 
@@ -119,7 +121,7 @@ export const useSession = defineStore('session', () => {
   }
 
   return {
-    status, me, workspace, workspaceId, role, isOwner, mayManage, timeZone, membership,
+    status, me, workspace, workspaceId, role, isOwner, isPlatformAdmin, mayManage, timeZone, membership,
     readStatus, load, switchTo, reload, forget, signOut
   }
 })
