@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -183,3 +184,15 @@ async def test_a_character_that_not_every_database_can_store_harms_no_message(st
     assert row["body"] == "before�after"
     (chat,) = (await stage.owner.get("/chats")).json()["data"]
     assert chat["contact"]["display_name"] == "A�yu"
+
+
+async def test_a_mapping_learned_in_the_same_commit_reaches_the_messages_before_it(stage: Stage) -> None:
+    busy = asyncio.create_task(stage.rows())
+    await asyncio.gather(
+        *(stage.deliver(stage.inbound(f"{n}", phone=f"+62811000{n:04d}")) for n in range(10)),
+        *(stage.deliver(stage.inbound(f"{n}", phone=f"+62811000{n:04d}", lid=f"10000{n:04d}")) for n in range(10)),
+    )
+    await busy
+    rows = await stage.rows()
+    assert len(rows) == 20
+    assert all(row["author"].endswith("@lid") for row in rows)
