@@ -27,7 +27,7 @@ from tests.support.slow_fs import (
 )
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.anyio, pytest.mark.engine]
+pytestmark = [pytest.mark.anyio, pytest.mark.engine, *REQUIRED_WHERE_POSSIBLE]
 LIMIT_S = 1.5
 
 
@@ -60,22 +60,28 @@ class Bench:
     async def stop(self, name: str, epoch: int = 1) -> None:
         await self.engine.client.stop_session(SessionRef(name, epoch))
 
+    async def leave_behind(self, *names: str) -> None:
+        """Make stores that nobody has open."""
+        for name in names:
+            await self.start(name)
+        await asyncio.gather(*(self.stop(name) for name in names))
+
 
 @pytest.fixture
 async def bench(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Bench]:
-    """A running engine host; one workspace of its sessions directory is a mount with faults."""
+    """A running engine host whose network is away; one workspace of its sessions directory is a mount with faults."""
     async with simulated_network(tmp_path / "network") as network:
         options = engine_options(network, tmp_path)
-        extra = ("--store-locks", "none", "--store-timeout", f"{LIMIT_S}s", "--store-idle-close", "0")
-        async with faulty_storage(tmp_path / "storage", options.sessions_dir / "workspace_far") as storage:
-            engine = await EngineProcess.start(replace(options, extra=extra))
-            try:
-                async with heartbeats(engine):
-                    yield Bench(engine, storage, options.sessions_dir.resolve())
-            finally:
-                await storage.set()
-                await engine.stop()
-                assert not alive(engine.pid)
+    extra = ("--store-locks", "none", "--store-timeout", f"{LIMIT_S}s", "--store-idle-close", "0")
+    async with faulty_storage(tmp_path / "storage", options.sessions_dir / "workspace_far") as storage:
+        engine = await EngineProcess.start(replace(options, extra=extra))
+        try:
+            async with heartbeats(engine):
+                yield Bench(engine, storage, options.sessions_dir.resolve())
+        finally:
+            await storage.set()
+            await engine.stop()
+            assert not alive(engine.pid)
 
 
 async def test_a_start_on_storage_that_hangs_fails_in_time_and_succeeds_when_it_is_back(bench: Bench) -> None:
@@ -95,9 +101,7 @@ async def test_a_start_on_storage_that_hangs_fails_in_time_and_succeeds_when_it_
 
 async def test_takeovers_that_hang_do_not_keep_others_waiting(bench: Bench) -> None:
     far, near = [f"far{number}" for number in range(20)], [f"near{number}" for number in range(4)]
-    for name in (*far, *near):
-        await bench.start(name)
-        await bench.stop(name)
+    await bench.leave_behind(*far, *near)
     await bench.storage.set(WRITES_HANG)
     hanging = [asyncio.create_task(bench.refused(name, 2)) for name in far]
     began = time.monotonic()
@@ -139,8 +143,7 @@ async def test_stopping_on_storage_that_hangs_says_that_the_store_is_not_closed(
 async def test_a_start_on_storage_that_refuses_says_why_and_works_later(
     bench: Bench, faults: Faults, said: str
 ) -> None:
-    await bench.start("a")
-    await bench.stop("a")
+    await bench.leave_behind("a")
     await bench.storage.set(faults)
     for name, epoch in (("a", 1), ("a", 2), ("new", 1)):
         error = await bench.refused(name, epoch)
@@ -153,9 +156,7 @@ async def test_a_start_on_storage_that_refuses_says_why_and_works_later(
 
 async def test_damaged_and_missing_stores_have_names_and_leave_the_others_alone(bench: Bench) -> None:
     await bench.start("well")
-    for name in ("damaged", "gone"):
-        await bench.start(name)
-        await bench.stop(name)
+    await bench.leave_behind("damaged", "gone")
     bench.store("damaged", 1).write_bytes(b"this is no database" * 1000)
     bench.store("gone", 1).unlink()
     errors = [await bench.refused(name, epoch, linked=True) for name in ("damaged", "gone") for epoch in (1, 2)]
@@ -166,9 +167,7 @@ async def test_damaged_and_missing_stores_have_names_and_leave_the_others_alone(
 
 async def test_many_takeovers_at_once_end_in_time_on_slow_storage(bench: Bench) -> None:
     names = [f"s{number}" for number in range(40)]
-    for name in names:
-        await bench.start(name)
-    await asyncio.gather(*(bench.stop(name) for name in names))
+    await bench.leave_behind(*names)
     await bench.storage.set(SLOW_SYNC)
     began = time.monotonic()
     await asyncio.gather(*(bench.start(name, 2) for name in names))
