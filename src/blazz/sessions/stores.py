@@ -6,9 +6,11 @@ import os
 import re
 import time
 import uuid
+from functools import partial
 from pathlib import Path
 
 from blazz.kit.files import sync_directory
+from blazz.sessions.storage.patient import PatientThread
 
 _STORE = re.compile(r"^store\.(\d+)\.db$")
 _JOURNALS = ("-wal", "-journal")
@@ -21,6 +23,11 @@ def store_path(sessions_dir: Path, workspace_id: uuid.UUID, account_id: uuid.UUI
     """
     base = Path(os.path.abspath(sessions_dir))  # noqa: PTH100 - the engine host refuses `..`, and resolve() asks
     return base / f"workspace_{workspace_id}" / f"session_{account_id}" / f"store.{epoch}.db"
+
+
+async def set_aside_in_time(store: Path, *, timeout_s: float = 10.0) -> None:
+    """Do `set_aside` on storage that may hang. Raises BlazzError `storage_hangs` (503), and OSError when it fails."""
+    await PatientThread("set-aside").run(partial(set_aside, store), timeout_s=timeout_s)
 
 
 def set_aside(store: Path) -> None:
