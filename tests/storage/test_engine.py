@@ -19,6 +19,7 @@ from tests.support.slow_fs import (
     FULL,
     HANGS,
     READ_ONLY,
+    REQUIRED_WHERE_POSSIBLE,
     SLOW_SYNC,
     WRITES_HANG,
     Faults,
