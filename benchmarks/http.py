@@ -8,8 +8,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from typing import Any
 from urllib.parse import urlsplit
+
+_IDLE_S = 2.0  # servers close what was idle for 5 s; a request must not meet that
 
 
 class HttpError(RuntimeError):
@@ -25,7 +28,7 @@ class LeanClient:
         self._prefix = parts.path.rstrip("/")
         lines = [f"Host: {parts.netloc}", *(f"{name}: {value}" for name, value in (headers or {}).items())]
         self._head = "".join(f"{line}\r\n" for line in lines)
-        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter, float]] = []
 
     async def request(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
@@ -57,13 +60,13 @@ class LeanClient:
         if fields.get("connection", "").lower() == "close":
             writer.close()
         else:
-            self._idle.append((reader, writer))
+            self._idle.append((reader, writer, time.monotonic()))
         return status, content
 
     async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         while self._idle:
-            reader, writer = self._idle.pop()
-            if not reader.at_eof() and not writer.is_closing():  # the server closes what was idle for long
+            reader, writer, since = self._idle.pop()
+            if time.monotonic() - since < _IDLE_S and not reader.at_eof() and not writer.is_closing():
                 return reader, writer
             writer.close()
         return await asyncio.open_connection(self._host, self._port)
@@ -77,7 +80,7 @@ class LeanClient:
 
     async def close(self) -> None:
         """Close idle connections."""
-        for _, writer in self._idle:
+        for _, writer, _ in self._idle:
             writer.close()
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()

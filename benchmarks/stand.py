@@ -75,7 +75,8 @@ class Child:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     member.kill()
         await self.process.wait()
-        await asyncio.to_thread(psutil.wait_procs, family, 10)
+        with contextlib.suppress(TimeoutError):
+            await poll(lambda: _all_ended(family), 10)
 
 
 def process_family(pid: int) -> list[psutil.Process]:
@@ -141,6 +142,15 @@ class Stand:
         await self.product.start()
         self.api = LeanClient(f"{self.url}/api/v1", {"Authorization": f"Bearer {self.api_key}"})
         return ended
+
+
+async def _all_ended(family: Sequence[psutil.Process]) -> bool:
+    """Whether all have ended; whether their new parent has read that already does not matter."""
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                return False
+    return True
 
 
 async def poll(check: Any, timeout_s: float, every_s: float = 0.02) -> Any:
