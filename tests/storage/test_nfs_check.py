@@ -15,7 +15,7 @@ SCRIPT = Path(__file__).resolve().parents[2] / "deploy" / "nfs-check"
 
 async def side(directory: Path, role: str, *options: str) -> tuple[int | None, str]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, SCRIPT, directory, role, *options),
+        *(sys.executable, str(SCRIPT), str(directory), role, *options),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
