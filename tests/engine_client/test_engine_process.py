@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,22 @@ async def test_a_missing_program_is_said_in_words(tmp_path: Path) -> None:
         )
         with pytest.raises(BlazzError, match="ended while starting"):
             await EngineProcess.start(foreign)
+
+
+async def test_a_session_that_is_still_connecting_stops_at_once(tmp_path: Path) -> None:
+    async with simulated_network(tmp_path / "network") as network:
+        engine = await EngineProcess.start(engine_options(network, tmp_path))
+        try:
+            async with heartbeats(engine):
+                for number in range(12):
+                    ref = SessionRef(f"s{number}", 1)
+                    path = store(tmp_path, ref.session_id, 1)
+                    await engine.client.start_session(
+                        ref, path, use_qr=True, expect_linked=False, previous_owner_gone=True
+                    )
+                    await asyncio.sleep(number * 0.002)  # at another step of the handshake each time
+                    began = time.monotonic()
+                    await engine.client.stop_session(ref)
+                    assert time.monotonic() - began < 2
+        finally:
+            await engine.stop()

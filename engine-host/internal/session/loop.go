@@ -12,12 +12,13 @@ import (
 )
 
 const (
-	firstRetryWithin = time.Second       // the first reconnect comes after 0-1 s
-	retryBase        = 5 * time.Second   // later ones after 5 s x 2^n ...
-	retryMax         = 300 * time.Second // ... at most this
-	stableAfter      = 5 * time.Second   // a connection that lived this long starts the sequence anew
-	loginTimeout     = 30 * time.Second  // from an open socket to a login, or to the offer of a pairing
-	reloginTimeout   = 5 * time.Second   // from pair-success to the server's request to log in
+	firstRetryWithin = time.Second            // the first reconnect comes after 0-1 s
+	retryBase        = 5 * time.Second        // later ones after 5 s x 2^n ...
+	retryMax         = 300 * time.Second      // ... at most this
+	stableAfter      = 5 * time.Second        // a connection that lived this long starts the sequence anew
+	loginTimeout     = 30 * time.Second       // from an open socket to a login, or to the offer of a pairing
+	dialGrace        = 250 * time.Millisecond // for a connection that is being opened when the session ends
+	reloginTimeout   = 5 * time.Second        // from pair-success to the server's request to log in
 )
 
 // backoff returns the delay before reconnect number attempt (0 = the first).
@@ -151,11 +152,11 @@ func (s *Session) connectOnce() verdict {
 		}
 	}
 	s.report(&pb.State{State: pb.SessionState_SESSION_STATE_CONNECTING})
-	err := s.client.ConnectContext(ctx)
+	err := s.dial(ctx)
 	defer func() {
 		s.up.Store(false)
 		cancel() // before the disconnect: what is being handled must stay unconfirmed
-		s.client.Disconnect()
+		s.disconnect()
 		s.endQR()
 	}()
 	if err != nil {
@@ -166,6 +167,38 @@ func (s *Session) connectOnce() verdict {
 		return verdict{detail: "connect: " + err.Error()}
 	}
 	return s.watch(ctx)
+}
+
+// dial opens a connection. whatsmeow's handshake does not look at its context for up to 20 s; a session that ends does
+// not wait for it. The connection's context is cancelled then, so that nothing can be sent or received on it.
+func (s *Session) dial(ctx context.Context) error {
+	done := make(chan error, 1)
+	go func() {
+		err := s.client.ConnectContext(ctx)
+		done <- err
+		if err == nil && s.ctx.Err() != nil {
+			s.client.Disconnect()
+		}
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-s.ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(dialGrace):
+		s.dialing = true
+		return s.ctx.Err()
+	}
+}
+
+// disconnect closes the present connection, if there is one: it would wait for one that is still being opened.
+func (s *Session) disconnect() {
+	if !s.dialing {
+		s.client.Disconnect()
+	}
 }
 
 // watch waits for the end of a connection.

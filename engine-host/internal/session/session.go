@@ -34,6 +34,7 @@ type Session struct {
 
 	up      atomic.Bool // logged in and active
 	offline atomic.Bool // the server is delivering what was missed
+	dialing bool        // a connection was still being opened when the session ended; of the loop alone
 	suspect atomic.Bool // the storage failed: it must prove itself before the next connection
 
 	mu        sync.Mutex
@@ -173,7 +174,7 @@ func (s *Session) stop(detail string, state pb.SessionState) {
 // finish runs once, at the end of the loop.
 func (s *Session) finish() {
 	s.up.Store(false)
-	s.client.Disconnect()
+	s.disconnect()
 	s.cancel()
 	s.mu.Lock()
 	s.dropConn()
