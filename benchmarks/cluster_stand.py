@@ -26,6 +26,7 @@ from blazz.cluster.tables import assignments
 from blazz.kit.db import Platform, Tx
 from blazz.kit.errors import BlazzError
 from blazz.kit.settings import Settings
+from tests.cluster.faults.witness import Witness
 from tests.support.cluster import ClusterStand, Counts, Number, Role, cluster_stand
 from whatsim.network import Network
 
@@ -56,9 +57,14 @@ def tell(options: argparse.Namespace, text: str) -> None:
         print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
-async def link(stand: ClusterStand, sessions: int) -> list[Number]:
-    """Link `sessions` numbers, five to a workspace."""
-    return await stand.link_many(sessions, per_workspace=_PER_WORKSPACE, at_once=8)
+async def link(stand: ClusterStand, sessions: int) -> tuple[list[Number], Witness]:
+    """Link `sessions` numbers, five to a workspace; from then on the network asks the witness about every login."""
+    numbers = await stand.link_many(sessions, per_workspace=_PER_WORKSPACE, at_once=8)
+    witness = Witness(stand)
+    for number in numbers:
+        witness.know(number)
+    stand.network.watch_logins(witness)
+    return numbers, witness
 
 
 async def owned_by(stand: ClusterStand, role: Role, numbers: Sequence[Number]) -> list[Number]:
@@ -201,17 +207,19 @@ class Outages:
                 self._since[phone] = (connected, now)
 
 
-def figures_of(counts: Counts, stand: ClusterStand) -> dict[str, Any]:
-    """Return what became of all serials, and how often two owners were seen at the network at the same time.
+def figures_of(counts: Counts, stand: ClusterStand, witness: Witness) -> dict[str, Any]:
+    """Return what became of all serials, and how often a number had two owners as seen by the network.
 
-    `double_owner` counts stanzas that the network took from a connection after a newer login of the same device, and
-    logins while an earlier connection of the device still stood: sessions are killed or closed before they move.
+    `double_owner` counts stanzas taken from a connection after a newer login of the same device, logins under a lower
+    epoch than an earlier one, and logins that replaced the connection of a process that lives.
     """
     stats = stand.network.stats()
     return {
         "lost": len(counts.lost_in) + len(counts.lost_out) + len(counts.failed),
         "shown_twice": len(counts.doubled_in) + len(counts.doubled_out),
-        "double_owner": stats.stanzas_from_older_connection + stats.replaced,
+        "double_owner": stats.stanzas_from_older_connection + stats.logins_below_epoch + stats.replaced_living,
+        "logins_with_known_epoch": sum(seen.epoch is not None for seen in witness.logins),
+        "logins_with_unknown_epoch": sum(seen.epoch is None for seen in witness.logins),
         "out_of_order_chats": len(counts.disordered),
         "messages_received": counts.sent_in,
         "messages_sent": counts.sent_out,

@@ -41,7 +41,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
     drains: list[dict[str, Any]] = []
     limit_s = 300 + sessions * 2 + options.repetitions * 240
     async with cluster("drain", instances=instances, limit_s=limit_s) as stand, Outages(stand.network) as outages:
-        numbers = await link(stand, sessions)
+        numbers, witness = await link(stand, sessions)
         tell(options, f"{sessions} sessions on {instances} instances are connected")
         customers = [await stand.customer() for _ in range(_CUSTOMERS)]
         async with Load(stand, numbers, customers, _PER_SECOND) as load:
@@ -50,7 +50,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
                 tell(options, f"{turn + 1} {[(k, v) for k, v in drains[-1].items() if not isinstance(v, list)]}")
                 load.check()
         counts = await stand.traffic.complete(within_s=120)
-        result = figures_of(counts, stand)
+        result = figures_of(counts, stand, witness)
     away = [seconds for drain in drains for seconds in drain["away"]]
     told = [seconds for drain in drains for seconds in drain["told"]]
     return {

@@ -45,7 +45,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
     kills: list[_Kill] = []
     limit_s = 300 + sessions * 2 + options.kills * len(_KINDS) * 60
     async with cluster("failover", instances=instances, limit_s=limit_s) as stand, Outages(stand.network) as outages:
-        numbers = await link(stand, sessions)
+        numbers, witness = await link(stand, sessions)
         tell(options, f"{sessions} sessions on {instances} instances are connected")
         customers = [await stand.customer() for _ in range(_CUSTOMERS)]
         async with Load(stand, numbers, customers, _PER_SECOND) as load:
@@ -64,7 +64,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
                 await even_out(stand)
                 load.check()
         counts = await stand.traffic.complete(within_s=120)
-        result = figures_of(counts, stand)
+        result = figures_of(counts, stand, witness)
     return {
         **_summary([kill for kill in kills if kill.kind == "lease"]),
         **result,

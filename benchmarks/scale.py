@@ -96,7 +96,7 @@ async def _link_all(built: Stand, sessions: int, options: argparse.Namespace) ->
             await built.phones.json("POST", "/phones", {"number": phone, "name": f"Number {index}"})
             account = (await api.json("POST", "/accounts", {"name": phone}, headers))["id"]
             await api.json("POST", f"/accounts/{account}/connect", {}, headers)
-            code = await poll(lambda: _code(api, account, headers), _LINK_S, 0.1)
+            code = await poll(lambda: _code(api, account, headers), _LINK_S, 0.25)
             await built.phones.json("POST", f"/phones/{phone}/link", {"qr": code})
         done += 1
         if done % 250 == 0:
