@@ -87,6 +87,13 @@ async def test_after_a_restart_of_the_server_stale_connections_fail_nobody(
     await asyncio.gather(*(names(database) for _ in range(8)))
     async with open_database(database_url) as operator:
         assert await operator.write(PLATFORM, kill_others) >= 4
+        assert await names(database) == {"before"}, (
+            "the first who asks does not meet one dead connection after the other"
+        )
+        await asyncio.gather(*(names(database) for _ in range(8)))
+        await asyncio.gather(*(database.write(Workspace(place), lambda tx: None) for place in places))
+        await operator.write(PLATFORM, kill_others)
+        await database.write(Workspace(places[0]), add_contact, "after", places[0])
         await asyncio.gather(
             *(database.write(Workspace(place), add_contact, "after", place) for place in places),
             *(names(database) for _ in range(8)),

@@ -189,8 +189,11 @@ async def test_a_character_that_not_every_database_can_store_harms_no_message(st
 async def test_a_mapping_learned_in_the_same_commit_reaches_the_messages_before_it(stage: Stage) -> None:
     busy = asyncio.create_task(stage.rows())
     await asyncio.gather(
-        *(stage.deliver(stage.inbound(f"{n}", phone=f"+62811000{n:04d}")) for n in range(10)),
-        *(stage.deliver(stage.inbound(f"{n}", phone=f"+62811000{n:04d}", lid=f"10000{n:04d}")) for n in range(10)),
+        *(
+            stage.deliver(stage.inbound("text", phone=f"+62811000{n:04d}", lid=lid))
+            for n in range(10)
+            for lid in (None, f"10000{n:04d}")
+        ),
     )
     await busy
     rows = await stage.rows()

@@ -204,6 +204,30 @@ async def test_no_message_is_lost_while_two_contacts_prove_to_be_one(stage: Stag
     assert {row["chat_id"] for row in rows} == {chat["id"] for chat in await all_of(database, chats)}
 
 
+@pytest.mark.parametrize("learned_first", [False, True])
+async def test_a_message_stored_while_its_authors_mapping_is_learned_gets_the_canonical_author(
+    stage: Stage, other: Database, learned_first: bool
+) -> None:
+    await stage.deliver(stage.inbound("before", phone=PHONE))
+    by_number, both = stage.inbound("stored", phone=PHONE), stage.inbound("learned", phone=PHONE, lid=LID)
+    first, second = (both, by_number) if learned_first else (by_number, both)
+    scope = Workspaces.of([stage.owner.workspace_id])
+    began = asyncio.Event()
+
+    def slowly(tx: Tx) -> None:
+        store_messages(tx, prepare([first]), lambda value, context: value)
+        began.set()
+        sleep(tx, 0.2)
+
+    slow = asyncio.create_task(stage.owner.running.database.write(scope, slowly))
+    await began.wait()
+    await store(other, stage, [second])
+    await slow
+    rows = await stage.rows()
+    assert {row["body"] for row in rows} == {"before", "stored", "learned"}
+    assert {row["author"] for row in rows} == {f"{LID}@lid"}
+
+
 async def test_a_message_that_two_processes_store_at_once_is_stored_once(stage: Stage, other: Database) -> None:
     batch = [stage.inbound(str(number)) for number in range(10)]
     await asyncio.gather(store(stage.owner.running.database, stage, batch), store(other, stage, batch[::-1]))
