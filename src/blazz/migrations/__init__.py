@@ -34,7 +34,8 @@ def upgrade(target: Target) -> None:
     In one transaction on SQLite and PostgreSQL; MariaDB and MySQL commit every step, and a run that was cut off is
     taken up where it ended. The schema of a later version that this one runs on is left as it is. Raises BlazzError
     `database_in_use` while a process runs on a SQLite file, `database_newer` for the schema of a later version that
-    this one does not run on, `database_unavailable`, `schema_incomplete` when the result is not what it should be.
+    this one does not run on, `database_unavailable`, `database_unsuitable`, `schema_incomplete` when the result is not
+    what it should be.
     """
     targets.upgrading(target, lambda connection: _upgrade(connection, targets.name(target)))
 

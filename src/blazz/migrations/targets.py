@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from blazz.kit.db.examine import refuse_unsuitable
 from blazz.kit.db.sqlite import make_engine
 from blazz.kit.db.urls import server_url, split_tls
 from blazz.kit.errors import BlazzError, unavailable
@@ -61,7 +62,12 @@ def upgrading(target: Target, work: Callable[[Connection], None]) -> None:
     """Run `work` in a transaction while no other upgrade runs; see `migrations.upgrade` for errors."""
     path = _path(target)
     if path is None:
-        _on_server(str(target), lambda connection: _locked(connection, name(target), work))
+
+        def on_server(connection: Connection) -> None:
+            refuse_unsuitable(connection)
+            _locked(connection, name(target), work)
+
+        _on_server(str(target), on_server)
         return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
