@@ -33,6 +33,7 @@ _PG_CONFLICT = {"40001", "40P01", "55P03"}
 _PG_RACE = {"23503", "23505"}
 # class 08 connection exceptions; 57P01-57P05 shutdown, crash, starting up, database dropped, idle session ended;
 # 25P03 idle in a transaction for too long; 53300 too many connections
+_PG_MODULES = ("asyncpg", "sqlalchemy.dialects.postgresql")
 _PG_LOST = {"57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "53300"}
 # class 22 data exceptions, class 23 violated constraints
 _PG_CONTENT = ("22", "23")
@@ -72,11 +73,12 @@ def _fault_of_one(error: BaseException) -> Fault:
         return _postgres_fault(state)
     if isinstance(error, asyncio.IncompleteReadError | OSError):
         return Fault.LOST  # a time-out of the driver is an OSError too
-    if module.startswith("asyncpg"):
+    if module.startswith(_PG_MODULES):
         if isinstance(error, ValueError):
             return Fault.CONTENT  # the driver itself could not put a value into its type
-        if "closed" in str(error) or "connection" in str(error).lower():
-            return Fault.LOST
+        text = str(error).lower()
+        if "closed" in text or "connection" in text or "another operation" in text:
+            return Fault.LOST  # also a session that was cut in the middle of an answer
     return Fault.OTHER
 
 
@@ -105,10 +107,11 @@ def _mysql_fault(code: int) -> Fault:
 def _parts(error: BaseException) -> Iterator[BaseException]:
     """Yield what the driver raised, beneath what SQLAlchemy made of it. A unit's own errors are never looked into."""
     if not isinstance(error, DBAPIError):
-        if isinstance(error, OSError) or type(error).__module__.startswith(("asyncpg", "asyncmy")):
-            yield error
-        return
-    part: BaseException | None = error.orig
+        if not isinstance(error, OSError) and not type(error).__module__.startswith((*_PG_MODULES, "asyncmy")):
+            return
+        part: BaseException | None = error
+    else:
+        part = error.orig
     while part is not None:
         yield part
         part = part.__cause__
