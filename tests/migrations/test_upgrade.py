@@ -104,7 +104,7 @@ def test_an_upgrade_that_was_cut_off_is_taken_up_again(empty_database_url: str, 
     whole = database_kind in ("sqlite", "postgresql")
     upgrade_to(empty_database_url, PREVIOUS_RELEASE)
     before = names(empty_database_url)
-    for step in (3, 3, 6, 3):
+    for step in (3, 8):
         with cut_at(step), pytest.raises(_Cut):
             migrations.upgrade(empty_database_url)
         if whole:
