@@ -2,6 +2,7 @@
 
 `BLAZZ_FAILPOINTS="ingest.stored=kill,outbox.claimed=error"` with `BLAZZ_TEST_MODE=1`. Actions: `kill` (SIGKILL to this
 process), `panic` (an unexpected exception), `hang` (blocks the calling thread for an hour), `error` (an OSError).
+`NAME=ACTION@N` acts when the place is reached for the Nth time and later, so that a start is left in peace.
 Reaching an armed failpoint appends its name to the file `BLAZZ_FAILPOINT_LOG` first, so a test can assert it.
 """
 
@@ -27,7 +28,8 @@ def parse(text: str, *, test_mode: bool) -> dict[str, str]:
     armed: dict[str, str] = {}
     for entry in filter(None, (part.strip() for part in text.split(","))):
         name, separator, action = entry.partition("=")
-        if not separator or action not in ACTIONS:
+        kind, at, number = action.partition("@")
+        if not separator or kind not in ACTIONS or (at and not number.isdecimal()):
             raise ValueError(f"bad failpoint {entry!r}: expected NAME=" + "|".join(sorted(ACTIONS)))
         armed[name] = action
     if armed and not test_mode:
@@ -41,8 +43,12 @@ _armed: dict[str, str] = parse(
 )
 
 
+_reached: dict[str, int] = {}
+
+
 def arm(name: str, action: str) -> None:
     """Arm one failpoint from a test that runs in this process."""
+    _reached.pop(name, None)
     _armed.update(parse(f"{name}={action}", test_mode=os.environ.get("BLAZZ_TEST_MODE") == "1"))
 
 
@@ -55,9 +61,14 @@ def reach(name: str) -> None:
     """Mark the place `name`. Costs one dictionary look-up when nothing is armed."""
     if not _armed:
         return
-    action = _armed.get(name)
-    if action is None:
+    armed = _armed.get(name)
+    if armed is None:
         return
+    action, _, number = armed.partition("@")
+    if number:
+        _reached[name] = _reached.get(name, 0) + 1
+        if _reached[name] < int(number):
+            return
     log = os.environ.get("BLAZZ_FAILPOINT_LOG")
     if log:
         with open(log, "a", encoding="utf-8") as file:

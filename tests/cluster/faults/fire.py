@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -157,10 +158,10 @@ class Fire:
                     await going.flow()
                 finally:
                     stop.set()
-        except BaseExceptionGroup as group_error:
-            if len(group_error.exceptions) == 1:
-                raise group_error.exceptions[0] from None
-            raise
+        except BaseExceptionGroup as errors:
+            first = errors.exceptions[0]
+            first.add_note(await self._story(stand.traffic.began))
+            raise first from None
         counts = await stand.traffic.complete(within_s=_SETTLE_S)
         stats = stand.network.stats()
         done = Cut(
@@ -188,6 +189,21 @@ class Fire:
         await asyncio.gather(*(role.start() for role in stand.roles.values() if not role.running))
         await stand.connected(self.numbers, within_s=90)
 
+    async def _story(self, since: dt.datetime) -> str:
+        """Return what an engineer wants to see beside a failure: who owns what, and what the roles logged."""
+        lines = []
+        with contextlib.suppress(BlazzError):
+            lines += [
+                f"{one.phone}: {await self.stand.assignment(one)}, {await self.stand.status(one)}"
+                for one in self.numbers
+            ]
+        for role in self.stand.roles.values():
+            lines.append(f"--- {role.name}")
+            for line in role.log.read_text(errors="replace").splitlines():
+                if line[:19] >= f"{since:%Y-%m-%dT%H:%M:%S}" and " request " not in line:
+                    lines.append(line[:400])
+        return "\n".join(lines)
+
     # -- judging ------------------------------------------------------------------------------------------------
 
     async def all_is_well(self) -> None:
@@ -196,6 +212,10 @@ class Fire:
         await self.no_gaps()
         await self.stand.connected(self.numbers)
         await eventually(self._one_owner_each, within_s=20, every_s=0.2, what="one engine host has each number")
+        latest = {seen.number: (seen.instance, seen.epoch) for seen in self.witness.logins}
+        epochs = await self.epochs()
+        for number in self.numbers:
+            assert latest.get(number.phone, epochs[number.account_id]) == epochs[number.account_id]
         stats = self.stand.network.stats()
         assert stats.stanzas_from_older_connection == 0
         assert stats.logins_below_epoch == 0, f"a login under a lower epoch: {self.witness.logins[-20:]}"
@@ -256,11 +276,18 @@ class Fire:
 
 @contextlib.asynccontextmanager
 async def fire_on(
-    kind: Kind, directory: Path, *, instances: int = 4, numbers: int = 8, gateways: int = 2, workers: int = 2
+    kind: Kind,
+    directory: Path,
+    *,
+    instances: int = 4,
+    numbers: int = 8,
+    gateways: int = 2,
+    workers: int = 2,
+    settings: dict[str, Any] | None = None,
 ) -> AsyncIterator[Fire]:
-    """Start a cluster on a server of this kind and link numbers."""
+    """Start a cluster on a server of this kind and link numbers. `settings` are `BLAZZ_*` variables of all roles."""
     async with cluster_stand(
-        directory, instances=instances, gateways=gateways, workers=workers, server_kind=kind
+        directory, instances=instances, gateways=gateways, workers=workers, server_kind=kind, **(settings or {})
     ) as stand:
         fire = Fire(stand, kind)
         await fire.link(numbers)

@@ -131,7 +131,7 @@ class ClusterStand:
 
         async def leading() -> Role | None:
             for role in self.workers:
-                if role.running and "blazz_controller_leading 1" in await self._metrics(role):
+                if role.running and "blazz_controller_leading 1" in await self.metrics(role):
                     return role
             return None
 
@@ -148,7 +148,8 @@ class ClusterStand:
             _, errors = await process.communicate()
         assert process.returncode == 0, errors.decode()
 
-    async def _metrics(self, role: Role) -> str:
+    async def metrics(self, role: Role) -> str:
+        """Return the metrics of a gateway or worker as text; empty when it does not answer."""
         import httpx
 
         with contextlib.suppress(httpx.HTTPError):
