@@ -30,6 +30,7 @@ from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.anyio, pytest.mark.engine, *REQUIRED_WHERE_POSSIBLE]
 LIMIT_S = 1.5
+DEADLINE_CODE = 70  # the engine host's exit at its owner's deadline
 
 
 @dataclass(slots=True)
@@ -39,6 +40,7 @@ class Bench:
     engine: EngineProcess
     storage: FaultyStorage
     sessions: Path
+    beating: contextlib.AsyncExitStack
 
     def store(self, name: str, epoch: int) -> Path:
         workspace = "workspace_near" if name.startswith("near") else "workspace_far"
@@ -77,8 +79,9 @@ async def bench(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Bench]:
     async with faulty_storage(tmp_path / "storage", options.sessions_dir / "workspace_far") as storage:
         engine = await EngineProcess.start(replace(options, extra=extra))
         try:
-            async with heartbeats(engine):
-                yield Bench(engine, storage, options.sessions_dir.resolve())
+            async with contextlib.AsyncExitStack() as beating:
+                await beating.enter_async_context(heartbeats(engine))
+                yield Bench(engine, storage, options.sessions_dir.resolve(), beating)
         finally:
             await storage.set()
             await engine.stop()
@@ -153,6 +156,17 @@ async def test_a_start_on_storage_that_refuses_says_why_and_works_later(
     await bench.storage.set()
     await bench.start("a", 2)
     await bench.start("new")
+
+
+async def test_the_deadline_ends_the_engine_whatever_hangs(bench: Bench) -> None:
+    await bench.start("a")
+    await bench.storage.set(HANGS)
+    starting = [asyncio.create_task(bench.refused(f"b{number}")) for number in range(3)]
+    await asyncio.sleep(0.2)
+    await bench.beating.aclose()
+    async with asyncio.timeout(10):
+        assert await bench.engine.exited() == DEADLINE_CODE
+    await asyncio.gather(*starting, return_exceptions=True)
 
 
 async def test_damaged_and_missing_stores_have_names_and_leave_the_others_alone(bench: Bench) -> None:

@@ -155,3 +155,17 @@ async def test_sizes_and_soundness_are_written_to_the_accounts(tmp_path: Path) -
         with pytest.raises(BlazzError, match="storage_hangs"):
             await chore._thread.run(lambda: session.store.stat(), timeout_s=0.5)
         await built.responsive()
+
+
+async def test_a_damaged_store_fails_its_number_and_no_other(tmp_path: Path) -> None:
+    async with shop(tmp_path) as built:
+        other = await built.blazz.link()
+        session = built.blazz.instance.supervisor.registry.get(other.account_id)
+        assert session is not None
+        await built.blazz.stop()
+        session.store.write_bytes(b"not a database any more" * 500)
+        await built.blazz.start()
+        row = await built.blazz.status(other.account_id, "failed", within_s=30)
+        assert "damaged" in row["status_detail"] or "store_corrupt" in row["status_detail"]
+        await built.blazz.status(built.number.account_id, "connected", within_s=30)
+        await built.hears("still here")

@@ -91,6 +91,7 @@ def test_what_is_known_of_file_systems_decides(kind: str, options: str, level: s
     ("step", "facts", "level", "said"),
     [
         ("exclusive", {"works": False}, "fail", "exclusive"),
+        ("directory", {"path": "/data", "mode": 0o755}, "warn", "chmod 700"),
         ("rename", {"works": False}, "fail", "Renaming"),
         ("space", {"free_bytes": 1 << 20, "total_bytes": 1 << 30}, "fail", "free"),
         ("space", {"free_bytes": 1 << 29, "total_bytes": 1 << 30}, "warn", "free"),
@@ -112,6 +113,7 @@ def test_the_mount_of_a_directory_is_the_longest_and_the_last() -> None:
 
 
 def test_a_look_leaves_nothing_behind_and_removes_what_a_dead_one_left(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
     old = tmp_path / ".probe.old"
     old.write_bytes(b"x")
     os.utime(old, (time.time() - 7200,) * 2)

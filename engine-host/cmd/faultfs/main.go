@@ -5,7 +5,7 @@
 //
 //	faultfs SOURCE MOUNTPOINT
 //
-// Each line of standard input is a JSON object that replaces all faults, by operation ("*" = every operation), and is
+// Each line of standard input is a JSON object that replaces all faults, by operation ("*" = all but "flush"), and is
 // answered with a line on standard output. The end of standard input unmounts.
 //
 //	{"fsync": {"delay_ms": 5}}    {"*": {"hang": true}}    {"write": {"errno": "ENOSPC"}}    {"change": {"errno": "EROFS"}}

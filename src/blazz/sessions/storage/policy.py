@@ -172,6 +172,8 @@ def _of_nfs(mount: Mount) -> list[Finding]:
 def _of_steps(facts: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
     found: list[Finding] = []
     failed, space = facts.get("failed"), facts.get("space", {})
+    if facts.get("directory", {}).get("mode", 0) & 0o077:
+        found.append(Finding("warn", "Others may read the directory, and who can reads all pairings: chmod 700."))
     if failed is not None:
         found.append(Finding("fail", _failure(str(failed.get("at")), str(failed.get("errno")))))
     elif "done" not in facts:

@@ -104,9 +104,10 @@ def main(directory: Path, *, make: bool) -> None:
     try:
         if make:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            directory.chmod(0o700)
+            with contextlib.suppress(PermissionError):  # a mount that belongs to somebody else may still be good
+                directory.chmod(0o700)
         real = Path(os.path.realpath(directory))
-        _say(step, path=str(real))
+        _say(step, path=str(real), mode=real.stat().st_mode & 0o777)
         step = "space"
         space = os.statvfs(real)
         free, total = space.f_bavail * space.f_frsize, space.f_blocks * space.f_frsize
