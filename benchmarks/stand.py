@@ -24,7 +24,7 @@ from whatsim.network import Network, NetworkConfig
 from whatsim.serve import ready_line
 
 ROOT = Path(__file__).resolve().parent.parent
-_READY_S = 60.0
+_READY_S = 120.0
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from blazz.instance.release import supervisor_lock
 from blazz.kit.errors import BlazzError
 from blazz.kit.settings import Settings
 from tests.cli.test_commands import blazz
+from tests.support.databases import Servers
 
 KEY = base64.b64encode(b"k" * 32).decode()
 pytestmark = pytest.mark.anyio
@@ -83,12 +84,23 @@ def test_a_directory_made_for_several_processes_is_not_used_by_one(tmp_path: Pat
     assert not (tmp_path / "blazz.db").exists()
 
 
-def test_an_instance_of_the_same_name_on_the_same_directory_is_refused(tmp_path: Path) -> None:
+async def test_an_instance_of_the_same_name_on_the_same_directory_is_refused(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, instance_id="instance-0")
-    with supervisor_lock(settings), pytest.raises(BlazzError, match="instance_running"), supervisor_lock(settings):
+    async with supervisor_lock(settings):
+        with pytest.raises(BlazzError, match="instance_running"):
+            async with supervisor_lock(settings):
+                raise AssertionError("two have the lock")
+    async with supervisor_lock(settings):
         pass
-    with supervisor_lock(settings):
-        pass
+
+
+async def test_roles_with_different_keys_do_not_share_a_database(tmp_path: Path, database_servers: Servers) -> None:
+    with database_servers.migrated("postgresql") as url:
+        await laid(Settings(data_dir=tmp_path / "first", database_url=url, secret_key=KEY))
+        other = base64.b64encode(b"o" * 32).decode()
+        with pytest.raises(BlazzError, match="secret_key_differs"):
+            await laid(Settings(data_dir=tmp_path / "second", database_url=url, secret_key=other))
+        await laid(Settings(data_dir=tmp_path / "second", database_url=url, secret_key=KEY))
 
 
 def test_a_release_needs_an_instance_that_has_run(tmp_path: Path) -> None:

@@ -43,6 +43,16 @@ class Up:
         """Return what a role said of itself when the fleet became ready."""
         return dict(self.child.ready["roles"][name])
 
+    async def serving(self) -> str:
+        """Return the instance that runs a session, by what the instances say of themselves."""
+        async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
+            for name, role in self.child.ready["roles"].items():
+                if "internal_url" in role:
+                    health = (await client.get(f"{role['internal_url']}/health")).json()
+                    if health["sessions"]["total"]:
+                        return str(name)
+        raise AssertionError("no instance runs a session")
+
     def log(self) -> str:
         """Return the log of all roles."""
         return (self.directory / "up.log").read_text(errors="replace")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
+import hmac
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +13,9 @@ import structlog
 
 from blazz import migrations
 from blazz.cli.fleet.mode import claim_mode
+from blazz.cluster import moves
 from blazz.kit.crypto import SecretBox, load_or_create_key
-from blazz.kit.db import Database
+from blazz.kit.db import Database, Platform, Tx
 from blazz.kit.db.installation import claim_network
 from blazz.kit.errors import BlazzError
 from blazz.kit.files import private_directory
@@ -23,6 +26,7 @@ from blazz.realtime.valkey import ValkeyBridge
 
 _log = structlog.get_logger(__name__)
 KEY_FILE = "secret.key"
+_KEY_FACT = "secret_key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ async def lay_for_role(parts: contextlib.AsyncExitStack, settings: Settings, net
     await asyncio.to_thread(migrations.require_current, settings.database_url)
     database = await open_database(parts, settings)
     await claim_network(database, settings.data_dir, network_id)
+    await database.write(Platform("a role compares its key with the others'"), _compare_key, key)
     return _foundation(parts, settings, database, key)
 
 
@@ -108,6 +113,22 @@ def _foundation(parts: contextlib.AsyncExitStack, settings: Settings, database: 
     store = MediaStore.open(settings.media_dir)
     parts.push_async_callback(asyncio.to_thread, store.close)
     return Foundation(settings, database, SecretBox(key), internal_keys(settings, key), store)
+
+
+def _compare_key(tx: Tx, key: bytes) -> None:
+    """Refuse a key other than that of the first role that ever started; only a digest of it is stored."""
+    digest = hmac.new(key, b"blazz: which key this database was made with", hashlib.sha256).hexdigest()[:32]
+    known = moves.fact(tx, _KEY_FACT)
+    if known is None:
+        moves.set_fact(tx, _KEY_FACT, {"digest": digest})
+    elif known.data.get("digest") != digest:
+        raise BlazzError(
+            "secret_key_differs",
+            "This secret key is not the one that the other roles on this database use. Set the same BLAZZ_SECRET_KEY "
+            f"everywhere. If it is lost for good, what it encrypted is lost too: remove the row {_KEY_FACT!r} of "
+            "the table cluster_facts, then start again.",
+            500,
+        )
 
 
 def _existing_key(settings: Settings) -> bytes:

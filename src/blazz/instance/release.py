@@ -7,13 +7,15 @@ move at once. Without the record the lease decides, a few seconds later.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import json
 import os
 import secrets
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from blazz.cluster import membership
@@ -26,25 +28,38 @@ from blazz.sessions.engine_lock import take_engine_lock
 _SUPERVISOR_LOCK = "instance.lock"
 _GENERATION = "generation.json"
 _PLACE = "place.id"
+_POLL_S = 0.1
 
 
-@contextlib.contextmanager
-def supervisor_lock(settings: Settings) -> Iterator[None]:
-    """Hold the lock of the instance's own process. Raises BlazzError `instance_running` while another has it."""
+@contextlib.asynccontextmanager
+async def supervisor_lock(settings: Settings, *, timeout_s: float = 0.0) -> AsyncIterator[None]:
+    """Hold the lock of the instance's own process.
+
+    `timeout_s` bounds the wait for a former process that is ending. Raises BlazzError `instance_running` after that.
+    """
     private_directory(settings.instance_dir)
     descriptor = os.open(settings.instance_dir / _SUPERVISOR_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + timeout_s
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise conflict(
-                "instance_running",
-                f"An instance named {settings.instance_id} is running on {settings.data_dir}. Stop it, or give this "
-                "one another name with BLAZZ_INSTANCE_ID.",
-            ) from None
+        while not _locked(descriptor):
+            if time.monotonic() >= deadline:
+                raise conflict(
+                    "instance_running",
+                    f"An instance named {settings.instance_id} is running on {settings.data_dir}. Stop it, or give "
+                    "this one another name with BLAZZ_INSTANCE_ID.",
+                )
+            await asyncio.sleep(_POLL_S)
         yield
     finally:
         os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def place_of(settings: Settings) -> str:
@@ -79,7 +94,7 @@ async def release(database: Database, settings: Settings, *, timeout_s: float) -
     BlazzError `nothing_to_release`, `instance_running`, `previous_engine_alive` when there is no proof.
     """
     generation = require_noted(settings)
-    with supervisor_lock(settings):
+    async with supervisor_lock(settings):
         engine = await take_engine_lock(settings.engine_lock_path, timeout_s=timeout_s)
         try:
             return await database.write(

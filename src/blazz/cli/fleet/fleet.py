@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from typing import Any
 
 import structlog
@@ -23,6 +24,7 @@ from blazz.kit.settings import Settings
 
 _log = structlog.get_logger(__name__)
 _RELEASE_MARGIN_S = 2.0
+_FORMER_S = 3.0
 
 
 class Fleet:
@@ -63,7 +65,7 @@ class Fleet:
 
     async def _start(self) -> None:
         settings = self.settings
-        listener = listen(settings.host, settings.port)
+        listener = await _listen(settings.host, settings.port)
         self._parts.callback(listener.close)
         if settings.database_url is None:
             await asyncio.to_thread(claim_mode, settings.data_dir, "instances")
@@ -129,6 +131,18 @@ class Fleet:
             _log.warning("no release record; the lease decides", name=child.spec.name, reason=str(error))
         else:
             _log.info("an instance is proven gone", name=child.spec.name, recorded=released)
+
+
+async def _listen(host: str, port: int) -> socket.socket:
+    """Bind; gateways of a parent that was just killed give the address back when they notice."""
+    deadline = time.monotonic() + _FORMER_S
+    while True:
+        try:
+            return listen(host, port)
+        except BlazzError:
+            if time.monotonic() >= deadline:
+                raise
+            await asyncio.sleep(0.1)
 
 
 async def _start_all(children: list[Child]) -> None:

@@ -15,6 +15,7 @@ from blazz.instance.role import Instance
 from blazz.kit.settings import Settings
 
 _log = structlog.get_logger(__name__)
+_FORMER_S = 30.0  # a former process of this name whose parent was killed ends by itself
 _RELEASE_MARGIN_S = 2.0  # beyond the lease, after which an engine host without heartbeats has ended
 
 
@@ -32,7 +33,7 @@ class InstanceRole:
         settings = self.settings
         try:
             network = self._options.network.settings()
-            self._parts.enter_context(supervisor_lock(settings))
+            await self._parts.enter_async_context(supervisor_lock(settings, timeout_s=_FORMER_S))
             base = await foundation.lay_for_role(self._parts, settings, network.network_id)
             await foundation.follow_hints(self._parts, settings.redis_url)
             self.instance = Instance(
