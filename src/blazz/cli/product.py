@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from blazz.cli import foundation
-from blazz.cli.serving import HttpServer, listen, url_of
+from blazz.cli.serving import HttpServer, listen, proxies_of, url_of
 from blazz.engine_client import NetworkSettings
 from blazz.gateway.app import NetworkInfo, create_app
 from blazz.instance.role import Instance
@@ -107,7 +107,7 @@ class Product:
                 id=network.network_id, simulated=network.kind == "simulated", phones_url=self._options.phones_url
             ),
         )
-        server = HttpServer(app, listener, name="gateway", proxy_headers=self.settings.public_url is not None)
+        server = HttpServer(app, listener, name="gateway", trusted_proxies=proxies_of(self.settings))
         self._parts.push_async_callback(server.stop)
         await server.start()
         self.url = self.settings.public_url or url_of(listener)

@@ -11,6 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from blazz.kit.errors import BlazzError
+from blazz.kit.settings import Settings
 
 BACKLOG = 2048
 _START_S = 20.0
@@ -26,9 +27,12 @@ class _Server(uvicorn.Server):
 
 
 class HttpServer:
-    """Serves `app` on `listener` between `start` and `stop`; the socket stays the caller's."""
+    """Serves `app` on `listener` between `start` and `stop`; the socket stays the caller's.
 
-    def __init__(self, app: ASGIApp, listener: socket.socket, *, name: str, proxy_headers: bool = False) -> None:
+    Whoever is among `trusted_proxies` (addresses, networks, comma separated) may say for whom it asks.
+    """
+
+    def __init__(self, app: ASGIApp, listener: socket.socket, *, name: str, trusted_proxies: str | None = None) -> None:
         self._listener = listener
         self._name = name
         self._task: asyncio.Task[None] | None = None
@@ -38,7 +42,8 @@ class HttpServer:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                proxy_headers=proxy_headers,
+                proxy_headers=trusted_proxies is not None,
+                forwarded_allow_ips=trusted_proxies,
                 backlog=BACKLOG,
                 timeout_graceful_shutdown=_GRACE_S,
                 ws_max_size=64 * 1024,
@@ -84,6 +89,11 @@ def inherited(descriptor: int) -> socket.socket:
         return socket.socket(fileno=descriptor)
     except OSError as error:
         raise BlazzError("no_listener", f"There is no socket under descriptor {descriptor}.", 500) from error
+
+
+def proxies_of(settings: Settings) -> str | None:
+    """Return the load balancers to believe: none when people reach this server directly."""
+    return settings.trusted_proxies if settings.public_url is not None else None
 
 
 def url_of(listener: socket.socket) -> str:

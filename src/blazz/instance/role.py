@@ -20,7 +20,7 @@ from blazz.instance.ownership import OwnershipCheck
 from blazz.instance.release import note_generation, place_of
 from blazz.instance.server import InternalServer
 from blazz.kit.crypto import SecretBox
-from blazz.kit.db import Database, Platform
+from blazz.kit.db import Database, Platform, Tx
 from blazz.kit.errors import BlazzError
 from blazz.kit.files import private_directory
 from blazz.kit.health import HealthChecks
@@ -103,7 +103,7 @@ class Instance:
         await self._parts.aclose()
 
     async def drain(self, timeout_s: float) -> bool:
-        """Move all sessions to other instances; False when some were left after `timeout_s`.
+        """Move all sessions to other instances; False when some were left after `timeout_s`, or nobody takes them.
 
         Raises BlazzError `no_other_instance` when there is none that could take them, and what the database says.
         """
@@ -112,7 +112,7 @@ class Instance:
         try:
             async with asyncio.timeout(timeout_s):
                 asked = await self._database.write(scope, operations.drain, self._settings.instance_id, requester)
-                while asked.state == "running":
+                while asked.state == "running" and await self._database.read(scope, self._others_take):
                     await asyncio.sleep(_DRAIN_POLL_S)
                     asked = await self._database.read(scope, operations.get, asked.id)
         except TimeoutError:
@@ -195,6 +195,10 @@ class Instance:
 
     async def _engine_health(self) -> str | None:
         return None if self.supervisor.keeper.client is not None else "restarting"
+
+    def _others_take(self, tx: Tx) -> bool:
+        """Whether another instance accepts sessions; when all end at once there is none."""
+        return any(one.state == "healthy" and one.id != self._settings.instance_id for one in cluster.all_instances(tx))
 
     def _epoch_here(self, account_id: uuid.UUID) -> int | None:
         session = self.supervisor.registry.get(account_id)

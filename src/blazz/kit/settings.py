@@ -37,6 +37,10 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address of the HTTP server.")
     port: int = Field(7080, ge=0, le=65535, description="Port of the HTTP server; 0 takes a free one.")
+    trusted_proxies: str = Field(
+        "127.0.0.1",
+        description="Addresses or networks of load balancers whose X-Forwarded-For is believed, with public_url.",
+    )
     public_url: str | None = Field(None, description="The address under which people reach this server.")
     secret_key: str | None = Field(None, description="32 bytes in base64; made in the data directory when absent.")
     sign_up: bool = Field(False, description="Whether anybody may create an account and a workspace.")

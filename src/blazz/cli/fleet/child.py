@@ -20,7 +20,7 @@ from blazz.kit.errors import BlazzError
 _log = structlog.get_logger(__name__)
 _READY_S = 90.0
 _PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-_OF_ONE_ROLE = frozenset({"BLAZZ_INTERNAL_URL", "BLAZZ_WORKER_PORT"})  # several cannot have the same
+_OF_ONE_ROLE = frozenset({"BLAZZ_INTERNAL_URL"})  # several cannot have the same
 _STABLE_S = 60.0  # a child that lived this long starts the pauses over
 
 
@@ -95,13 +95,13 @@ class Child:
                 _log.exception("after the end of a role", name=self.spec.name)
 
     async def _spawn(self) -> None:
-        inherited = {name: value for name, value in os.environ.items() if name not in _OF_ONE_ROLE}
+        ours = {name: value for name, value in os.environ.items() if name not in _OF_ONE_ROLE}
         try:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "blazz", *self.spec.arguments, "--ready-json", "--parent-stdin"),
                 stdin=asyncio.subprocess.PIPE,  # held open: its closing ends the child, also when we are killed
                 stdout=asyncio.subprocess.PIPE,
-                env={**inherited, **self.spec.environment},
+                env={**ours, **self.spec.environment},
                 pass_fds=self.spec.sockets,
                 start_new_session=True,  # Ctrl-C reaches the parent, which then ends its children in their order
             )

@@ -120,7 +120,8 @@ class Fleet:
             # all gateways accept from one socket: they share its address, and one that dies is not missed
             arguments = (*arguments, "--listen-fd", str(listener.fileno()))
             sockets = (listener.fileno(),)
-        return Child(ChildSpec(f"{role}-{number}", arguments, self._environment, sockets))
+        environment = {**self._environment, "BLAZZ_WORKER_HOST": "127.0.0.1", "BLAZZ_WORKER_PORT": "0"}
+        return Child(ChildSpec(f"{role}-{number}", arguments, environment, sockets))
 
     async def _instance_reaped(self, child: Child) -> None:
         """An instance's process is gone; once its engine host is as well, its sessions may move at once."""

@@ -8,7 +8,7 @@ import contextlib
 from blazz.cli import foundation, life
 from blazz.cli.console import line, link
 from blazz.cli.options import RoleOptions
-from blazz.cli.serving import HttpServer, inherited, listen, url_of
+from blazz.cli.serving import HttpServer, inherited, listen, proxies_of, url_of
 from blazz.cluster.internal_client import InternalClient
 from blazz.cluster.processes import SignOfLife
 from blazz.cluster.remote import RemoteCommands
@@ -47,7 +47,7 @@ class GatewayRole:
                 media_store=base.media_store,
                 network=NetworkInfo(network.network_id, network.simulated, network.phones_url),
             )
-            server = HttpServer(app, listener, name="gateway", proxy_headers=settings.public_url is not None)
+            server = HttpServer(app, listener, name="gateway", trusted_proxies=proxies_of(settings))
             self._parts.push_async_callback(server.stop)
             await server.start()
             sign = SignOfLife(base.database, "gateway")
