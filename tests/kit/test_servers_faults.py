@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError
 
 from blazz import events
 from blazz.contacts.tables import contacts
 from blazz.kit import failpoints
 from blazz.kit.db import Database, ServerOptions, Tx, Workspace
-from blazz.kit.db.server import ServerBackend
+from blazz.kit.db.server import ServerBackend, examine_server
 from blazz.kit.errors import BlazzError
 from blazz.kit.postgres import PrivatePostgres
 from tests.kit.servers import PLATFORM, add_contact, kill_others, kill_own_connection, names, sleep
@@ -248,6 +248,9 @@ async def test_a_server_that_would_lose_commits_is_refused(
             await Database.connect(url)
         assert caught.value.code == "unsafe_durability"
         assert told in caught.value.detail
+        version, findings = await examine_server(url, ServerOptions())
+        assert version.startswith(("PostgreSQL", "MariaDB", "MySQL"))
+        assert any(str(finding).startswith(told) for finding in findings)
         allowed = await Database.connect(url, ServerOptions(allow_unsafe_durability=True))
         await allowed.close()
     await (await Database.connect(database_url)).close()
@@ -284,6 +287,6 @@ async def test_sessions_are_durable_and_strict(database: Database, database_kind
     assert isolation.upper().replace("-", " ") == "READ COMMITTED"
     assert zone in ("UTC", "+00:00")
     (place,) = await make_workspaces(database, 1)
-    with pytest.raises(DBAPIError, match=r"(?i)too long"):
+    with pytest.raises(DataError, match=r"(?i)too long"):
         await database.write(Workspace(place), add_contact, "x" * 5000, place)
     assert await database.read(PLATFORM, lambda tx: tx.all(select(contacts.c.id))) == []

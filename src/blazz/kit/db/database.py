@@ -227,8 +227,13 @@ class Database:
 def translate(error: BaseException) -> BaseException:
     """Return the error a caller should see for a driver's failure; anything else unchanged."""
     if isinstance(error, DBAPIError) and not isinstance(error, BlazzError):
-        if isinstance(error, (IntegrityError, DataError)) or fault_of(error) in (Fault.CONTENT, Fault.RACE):
+        if isinstance(error, (IntegrityError, DataError)):
             return error
+        if fault_of(error) in (Fault.CONTENT, Fault.RACE) and isinstance(error.orig, Exception):
+            # the same class whatever the driver makes of it
+            content = DataError(error.statement, error.params, error.orig, hide_parameters=True)
+            content.__cause__ = error
+            return content
         failure = unavailable(
             "database_unavailable",
             f"The database refused: {type(error.orig).__name__}.",

@@ -32,6 +32,7 @@ _GROUP_SECONDS = 0.05  # bounds how long the first unit of a group waits for the
 _CONFLICTS = 8  # tries of a unit alone after deadlocks
 _RACES = 2  # tries of a unit alone after a violated unique or foreign key
 _LOST = 1  # fresh connections for a unit
+_PATIENCE_S = 10.0  # no further try of a unit after this time: others wait behind it
 _PAUSE_S = 0.02  # before another try, doubled each time, with jitter
 _PAUSE_MAX_S = 0.5
 
@@ -137,6 +138,7 @@ class Lane:
     async def _commit_alone(self, unit: Unit) -> None:
         """Run one unit in a transaction of its own until it has an outcome."""
         tries = dict.fromkeys(Fault, 0)
+        began = time.monotonic()
         limits = {Fault.CONFLICT: _CONFLICTS, Fault.RACE: _RACES, Fault.LOST: _LOST - unit.repeats}
         while True:
             try:
@@ -153,7 +155,7 @@ class Lane:
                 fault = fault_of(error)
                 if fault is Fault.LOST:
                     self._lost()
-                if tries[fault] >= limits.get(fault, 0):
+                if tries[fault] >= limits.get(fault, 0) or time.monotonic() - began > _PATIENCE_S:
                     self._fail([unit], error)
                     return
                 pause = min(_PAUSE_S * 2 ** tries[fault], _PAUSE_MAX_S)

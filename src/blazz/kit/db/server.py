@@ -20,7 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from blazz.kit.db import guard
 from blazz.kit.db.database import Tx, translate
-from blazz.kit.db.examine import refuse_unsafe, refuse_unsuitable
+from blazz.kit.db.examine import Finding, durability_findings, refuse_unsafe, refuse_unsuitable, version_of
 from blazz.kit.db.faults import Fault, fault_of
 from blazz.kit.db.group import Unit
 from blazz.kit.db.lanes import Lane, busy
@@ -51,16 +51,37 @@ async def open_server(address: str, options: ServerOptions) -> ServerBackend:
     return ServerBackend(writer, reader, options, freshness)
 
 
+async def examine_server(address: str, options: ServerOptions) -> tuple[str, list[Finding]]:
+    """Return what the server is, and which of its settings may lose acknowledged commits; for `blazz doctor`.
+
+    Raises BlazzError `database_url_invalid`, `database_unavailable`, `database_unsuitable`.
+    """
+
+    def look(connection: Connection) -> tuple[str, list[Finding]]:
+        refuse_unsuitable(connection)
+        return version_of(connection), durability_findings(connection)
+
+    engine = make_server_engine(address, options, writes=False)
+    try:
+        return await _ask(engine, options, look)
+    finally:
+        await engine.dispose()
+
+
 async def _examine(engine: AsyncEngine, options: ServerOptions) -> None:
     def look(connection: Connection) -> None:
         refuse_unsuitable(connection)
         for finding in refuse_unsafe(connection, allow=options.allow_unsafe_durability):
             _log.warning("the database server may lose commits in a power cut", setting=str(finding))
 
+    await _ask(engine, options, look)
+
+
+async def _ask(engine: AsyncEngine, options: ServerOptions, look: Callable[[Connection], T]) -> T:
+    limit = options.connect_timeout_s + options.statement_timeout_s
     try:
-        async with asyncio.timeout(options.connect_timeout_s + options.statement_timeout_s):
-            async with engine.connect() as connection:
-                await connection.run_sync(look)
+        async with asyncio.timeout(limit), engine.connect() as connection:
+            return await connection.run_sync(look)
     except BlazzError:
         raise
     except Exception as error:
