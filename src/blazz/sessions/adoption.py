@@ -56,6 +56,8 @@ class Adoption:
         self._quiet = quiet
         self._gate = asyncio.Semaphore(settings.move_concurrency)
         self._busy: set[uuid.UUID] = set()
+        self._gone: dict[uuid.UUID, int] = {}
+        """The last epoch of sessions that left: a look that began before still shows them as ours."""
         self._tasks = TaskSet()
         self._wake = asyncio.Event()
         self._unsubscribe: Callable[[], None] | None = None
@@ -74,6 +76,11 @@ class Adoption:
             self._unsubscribe()
             self._unsubscribe = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is being done to a session."""
+        return bool(self._busy)
+
     def hint(self) -> None:
         """Look soon."""
         self._wake.set()
@@ -81,9 +88,12 @@ class Adoption:
     async def reconcile(self) -> None:
         """Look once. Raises BlazzError when the database refuses."""
         registry = self._supervisor.registry
-        specs, stopped = await self._database.read(_SCOPE, self._look, [session.account_id for session in registry])
+        known = list(registry)
+        specs, stopped = await self._database.read(_SCOPE, self._look, [session.account_id for session in known])
         wanted = {spec.account_id: spec for spec in specs}
-        for session in registry:
+        for session in known:
+            if registry.get(session.account_id) is not session:
+                continue  # it came or went while we looked: what was read is older
             spec = wanted.get(session.account_id)
             if spec is not None and spec.epoch == session.epoch:
                 self._compare(session, spec)
@@ -93,7 +103,8 @@ class Adoption:
             else:
                 self._begin(session, self._drop)
         for spec in specs:
-            if registry.get(spec.account_id) is None:
+            if registry.get(spec.account_id) is None and spec.epoch > self._gone.get(spec.account_id, 0):
+                self._gone.pop(spec.account_id, None)
                 _ADOPTED.inc()
                 self._supervisor.adopt(spec)
 
@@ -150,9 +161,9 @@ class Adoption:
                 await asyncio.sleep(_SETTLE_S)
 
     async def _stop(self, session: Session) -> None:
-        """End a session whose stop command was lost."""
+        """End a session whose stop command was lost, unless it was wanted again meanwhile."""
         async with self._supervisor.lock(session.account_id):
-            if session.started:
+            if session.started and not await self._database.read(_SCOPE, _wanted, session.account_id):
                 await self._supervisor.end(session, None)
 
     async def _drop(self, session: Session) -> None:
@@ -161,7 +172,7 @@ class Adoption:
         _log.warning("session belongs to another owner now", account=str(session.account_id), epoch=session.epoch)
         async with self._supervisor.lock(session.account_id):
             if self._supervisor.registry.get(session.account_id) is session:
-                self._supervisor.registry.remove(session.account_id)
+                self._forget(session)
             await self._supervisor.end(session, None)
         self.hint()  # it may be ours again, under another epoch
 
@@ -192,10 +203,19 @@ class Adoption:
         failpoints.reach("handover.committed")
         if given is not None:
             _HANDED_OVER.inc()
-            self._supervisor.registry.remove(session.account_id)
+            self._forget(session)
             _log.info("session handed over", account=str(session.account_id), to=given.to_instance_id)
         self.hint()
+
+    def _forget(self, session: Session) -> None:
+        self._gone[session.account_id] = session.epoch
+        self._supervisor.registry.remove(session.account_id)
 
     async def _hint_later(self) -> None:
         await asyncio.sleep(_AGAIN_S)
         self.hint()
+
+
+def _wanted(tx: Tx, account_id: uuid.UUID) -> bool:
+    row = cluster.assignment(tx, account_id)
+    return row is not None and row.wanted == "running"
