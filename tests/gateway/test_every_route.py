@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -64,23 +63,26 @@ class Stand:
     stranger: Person
     program: httpx.AsyncClient
     ids: dict[str, str]
-    database: Path
 
-    def rows(self) -> dict[str, list[Any]]:
-        return rows(self.database, self.ids["workspace_id"])
-
-
-@pytest.fixture(scope="module")
-async def stand(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> AsyncIterator[Stand]:
-    directory = tmp_path_factory.mktemp("every-route")
-    async with run_app(directory) as running:
+    @classmethod
+    async def of(cls, running: Running) -> Stand:
         victim = await running.owner()
         ids = await fill(victim)
         stranger = await running.stranger()
         for person in (victim, stranger):  # who may have several workspaces after some of these requests
             person.browser.headers["X-Workspace"] = str(person.workspace_id)
         program = await stranger.program(*sorted(ALL_SCOPES))
-        yield Stand(running, victim, stranger, program, ids, running.settings.database_path)
+        return cls(running, victim, stranger, program, ids)
+
+    async def rows(self) -> dict[str, list[Any]]:
+        return await rows(self.running.database, self.ids["workspace_id"])
+
+
+@pytest.fixture(scope="module")
+async def stand(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> AsyncIterator[Stand]:
+    directory = tmp_path_factory.mktemp("every-route")
+    async with run_app(directory) as running:
+        yield await Stand.of(running)
 
 
 async def test_every_operation_with_a_body_has_an_example(stand: Stand) -> None:
@@ -90,7 +92,7 @@ async def test_every_operation_with_a_body_has_an_example(stand: Stand) -> None:
 
 @pytest.mark.parametrize("operation", [item for item in PROTECTED if item.id not in PERSONAL], ids=lambda item: item.id)
 async def test_another_workspace_is_out_of_reach(stand: Stand, operation: Operation) -> None:
-    before = stand.rows()
+    before = await stand.rows()
     body = bodies(stand.ids).get(operation.id)
     for client in (stand.stranger.browser, stand.program):
         answer = await client.request(operation.method, operation.url(stand.ids), json=body if operation.json else None)
@@ -108,12 +110,12 @@ async def test_another_workspace_is_out_of_reach(stand: Stand, operation: Operat
         answer = await client.request(operation.method, url, json=content, headers=headers)
         if "/workspaces" not in operation.path and "/me" not in operation.path and "/auth/" not in operation.path:
             assert answer.status_code == 403, answer.text
-    assert stand.rows() == before
+    assert await stand.rows() == before
 
 
 @pytest.mark.parametrize("operation", PROTECTED, ids=lambda item: item.id)
 async def test_nobody_unknown_gets_in(stand: Stand, operation: Operation) -> None:
-    before = stand.rows()
+    before = await stand.rows()
     body = bodies(stand.ids).get(operation.id) if operation.json else None
     anonymous = await stand.running.browser()
     wrong_key = await stand.running.browser(Authorization="Bearer blz_" + "x" * 43)
@@ -121,19 +123,19 @@ async def test_nobody_unknown_gets_in(stand: Stand, operation: Operation) -> Non
         answer = await client.request(operation.method, operation.url(stand.ids), json=body)
         assert answer.status_code in (401, 403), answer.text
         assert answer.headers["content-type"] == PROBLEM
-    assert stand.rows() == before
+    assert await stand.rows() == before
 
 
 @pytest.mark.parametrize("operation", [item for item in PROTECTED if item.parameters], ids=lambda item: item.id)
 async def test_unknown_and_malformed_ids_are_problems(stand: Stand, operation: Operation) -> None:
-    before = stand.rows()
+    before = await stand.rows()
     body = bodies(stand.ids).get(operation.id) if operation.json else None
     for value in (str(uuid7()), "x", "0", "%00", "a" * 3000, "../..", "0190-", "{}", "null"):
         url = operation.path.format(**dict.fromkeys(operation.parameters, value))
         answer = await stand.victim.browser.request(operation.method, url, json=body)
         assert answer.status_code in (404, 405, 422), f"{value}: {answer.text}"
         assert answer.headers["content-type"] == PROBLEM
-    assert stand.rows() == before
+    assert await stand.rows() == before
 
 
 WRONG: list[Any] = [None, [], "text", 5, True, {"unknown": 1}, [[]], {"": {}}]
@@ -142,7 +144,7 @@ VALUES: list[Any] = [None, [], {}, 5, 1e400, True, "", "\x00", "x" * 200_000, [N
 
 @pytest.mark.parametrize("operation", [item for item in ALL if item.json], ids=lambda item: item.id)
 async def test_wrong_types_are_problems(stand: Stand, operation: Operation) -> None:
-    before = stand.rows()
+    before = await stand.rows()
     client = stand.victim.browser
     url = operation.url({**stand.ids, **dict.fromkeys(operation.parameters, str(uuid7()))})
     example = bodies(stand.ids).get(operation.id, {"token": "x", "email": "a@example.org", "password": "x" * 12})
@@ -156,13 +158,13 @@ async def test_wrong_types_are_problems(stand: Stand, operation: Operation) -> N
             continue
         assert 400 <= answer.status_code < 500, f"{str(content)[:200]}: {answer.text}"
         assert answer.headers["content-type"] == PROBLEM
-    after = stand.rows()
+    after = await stand.rows()
     assert {name for name in before if len(before[name]) > len(after[name])} == set(), "nothing is lost"
 
 
 @pytest.mark.parametrize("operation", [item for item in ALL if item.json], ids=lambda item: item.id)
 async def test_huge_and_broken_bodies_are_problems(stand: Stand, operation: Operation) -> None:
-    before = stand.rows()
+    before = await stand.rows()
     url = operation.url({**stand.ids, **dict.fromkeys(operation.parameters, str(uuid7()))})
     headers = {"Content-Type": "application/json"}
     for content, statuses in (
@@ -175,7 +177,20 @@ async def test_huge_and_broken_bodies_are_problems(stand: Stand, operation: Oper
         answer = await stand.victim.browser.request(operation.method, url, content=content, headers=headers)
         assert answer.status_code in statuses, answer.text
         assert answer.headers["content-type"] == PROBLEM
-    assert stand.rows() == before
+    assert await stand.rows() == before
+
+
+@pytest.mark.every_server
+async def test_all_of_it_holds_on_database_servers(running: Running) -> None:
+    stand = await Stand.of(running)
+    for operation in PROTECTED:
+        if operation.id not in PERSONAL:
+            await test_another_workspace_is_out_of_reach(stand, operation)
+        if operation.parameters:
+            await test_unknown_and_malformed_ids_are_problems(stand, operation)
+    for operation in ALL:
+        if operation.json:
+            await test_wrong_types_are_problems(stand, operation)
 
 
 def _finite(content: Any) -> Any:

@@ -17,7 +17,7 @@ from blazz.media.service import DownloadJob, PendingDownload
 from tests.media import samples
 from tests.support.app import Person, Running, problem
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_database]
 HOUR = dt.timedelta(hours=1)
 
 
@@ -110,6 +110,7 @@ async def test_a_file_that_does_not_come_within_a_day_is_given_up(waiting: Waiti
     assert [event["status"] for event in await waiting.told()] == ["failed"]
 
 
+@pytest.mark.sqlite_is_enough
 @pytest.mark.parametrize(
     ("announced", "content"),
     [
@@ -139,6 +140,7 @@ async def test_content_that_is_not_what_was_announced_ends_as_failed(
     assert await waiting.claim(HOUR) == []
 
 
+@pytest.mark.sqlite_is_enough
 @pytest.mark.parametrize(
     ("announced", "content", "kept"),
     [

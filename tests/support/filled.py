@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import io
-import sqlite3
 import uuid
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from sqlalchemy import select
 
 from blazz.accounts import service as accounts
 from blazz.cluster import service as cluster
-from blazz.kit.db import Platform, Tx, Workspace
+from blazz.identity.tables import users
+from blazz.kit.db import Database, Platform, Tx, Workspace, metadata
+from blazz.workspaces.tables import memberships, workspaces
 from tests.support.app import Person
 
 
@@ -107,18 +108,22 @@ def bodies(ids: dict[str, str]) -> dict[str, dict[str, Any]]:
     }
 
 
-def rows(database: Path, workspace: str) -> dict[str, list[Any]]:
+async def rows(database: Database, workspace: str) -> dict[str, list[Any]]:
     """All rows that belong to a workspace, and its people, by table."""
-    wanted = workspace.replace("-", "")
-    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
-        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    wanted = uuid.UUID(workspace)
+
+    def work(tx: Tx) -> dict[str, list[Any]]:
         found = {}
-        for name in names:
-            columns = [column[1] for column in connection.execute(f"PRAGMA table_info({name})")]
-            if "workspace_id" in columns:
-                found[name] = connection.execute(f"SELECT * FROM {name} WHERE workspace_id = ?", (wanted,)).fetchall()
-        found["workspaces"] = connection.execute("SELECT * FROM workspaces WHERE id = ?", (wanted,)).fetchall()
-        found["users"] = connection.execute(
-            "SELECT * FROM users WHERE id IN (SELECT user_id FROM memberships WHERE workspace_id = ?)", (wanted,)
-        ).fetchall()
-    return found
+        for table in metadata.sorted_tables:
+            if "workspace_id" in table.c:
+                statement = select(table).where(table.c.workspace_id == wanted).order_by(*table.primary_key)
+                found[table.name] = [tuple(row.values()) for row in tx.all(statement)]
+        people = select(memberships.c.user_id).where(memberships.c.workspace_id == wanted)
+        for name, statement in (
+            ("workspaces", select(workspaces).where(workspaces.c.id == wanted)),
+            ("users", select(users).where(users.c.id.in_(people)).order_by(users.c.id)),
+        ):
+            found[name] = [tuple(row.values()) for row in tx.all(statement)]
+        return found
+
+    return await database.read(Platform("test"), work)
