@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/blazz/blazz/engine-host/internal/crash"
+	"github.com/blazz/blazz/engine-host/internal/dbstore"
 	"github.com/blazz/blazz/engine-host/internal/host"
 	"github.com/blazz/blazz/engine-host/internal/store"
 	"go.mau.fi/whatsmeow/binary/token"
@@ -55,6 +56,9 @@ func serve(args []string) int {
 	flags.StringVar(&o.Network.ID, "network-id", "", "`id` that every session store must carry")
 	flags.DurationVar(&o.AckTimeout, "ack-timeout", 30*time.Second, "how long an event may wait to be stored")
 	flags.DurationVar(&o.StartGrace, "start-grace", 15*time.Second, "life without any heartbeat")
+	flags.StringVar(&o.SessionStore, "session-store", host.StoresInFiles,
+		"where session stores are kept: files, or the PostgreSQL database that "+dbstore.URLVariable+" names")
+	flags.IntVar(&o.Database.Connections, "store-connections", 8, "connections to that database, for all sessions together")
 	flags.StringVar(&o.StoreSync, "store-sync", "FULL", "SQLite's synchronous setting of session stores: FULL or NORMAL")
 	flags.StringVar(&o.StoreJournal, "store-journal", store.JournalWAL, "journal of session stores: wal or delete")
 	flags.StringVar(&o.StoreLocks, "store-locks", store.LocksPosix, "file locks of session stores: posix on a local disk, none on a share")
@@ -79,6 +83,7 @@ func serve(args []string) int {
 		}
 		o.Crash, logs = recorder, stderr
 	}
+	o.Database.URL = os.Getenv(dbstore.URLVariable)
 	o.Log = slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: logLevel}))
 	o.Version, o.Library = version, libraryVersion()
 	code, err := host.Run(o, os.Stdin, os.Stdout)

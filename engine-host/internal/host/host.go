@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/blazz/blazz/engine-host/internal/crash"
+	"github.com/blazz/blazz/engine-host/internal/dbstore"
 	"github.com/blazz/blazz/engine-host/internal/deadman"
 	pb "github.com/blazz/blazz/engine-host/internal/enginepb"
 	"github.com/blazz/blazz/engine-host/internal/events"
@@ -49,6 +50,8 @@ type Options struct {
 	StoreLocks   string
 	StoreIdle    time.Duration
 	StoreLimit   time.Duration
+	SessionStore string // StoresInFiles or StoresInDatabase
+	Database     dbstore.Options
 	DeviceName   string
 	Version      string
 	Library      string
@@ -57,8 +60,11 @@ type Options struct {
 }
 
 func (o Options) check() error {
-	if o.Socket == "" || o.SessionsDir == "" || o.MediaDir == "" {
+	if o.Socket == "" || o.MediaDir == "" || (o.SessionsDir == "" && o.SessionStore == StoresInFiles) {
 		return fmt.Errorf("--socket, --sessions-dir and --media-dir are needed")
+	}
+	if o.SessionStore != StoresInFiles && o.SessionStore != StoresInDatabase {
+		return fmt.Errorf("--session-store is files or database, not %q", o.SessionStore)
 	}
 	if err := store.CheckModes(o.StoreJournal, o.StoreLocks, o.StoreSync); err != nil {
 		return err
@@ -75,6 +81,33 @@ func (o Options) check() error {
 		return fmt.Errorf("--start-grace must be at least %v", 2*deadman.CloseBefore)
 	}
 	return nil
+}
+
+// Where session stores are kept.
+const (
+	StoresInFiles    = "files"
+	StoresInDatabase = "database"
+)
+
+// stores opens where session stores are kept, and returns how to open one and how to end.
+func (o Options) stores(networkID string) (session.OpenStore, func(), error) {
+	if o.SessionStore == StoresInDatabase {
+		database := o.Database
+		database.NetworkID, database.Limit, database.Log = networkID, o.StoreLimit, o.Log
+		pool, err := dbstore.Open(database)
+		if err != nil {
+			return nil, nil, err
+		}
+		return session.InDatabase(pool), pool.Close, nil
+	}
+	root, err := store.OpenRoot(o.SessionsDir)
+	if err != nil {
+		return nil, nil, err
+	}
+	return session.InFiles(root, store.Options{
+		NetworkID: networkID, Synchronous: o.StoreSync, Journal: o.StoreJournal, Locks: o.StoreLocks,
+		IdleClose: o.StoreIdle, Limit: o.StoreLimit,
+	}), func() { _ = root.Close() }, nil
 }
 
 // Run serves until stdin ends, a signal comes, or the deadline passes. It returns the exit code.
@@ -97,11 +130,11 @@ func Run(o Options, stdin io.Reader, stdout io.Writer) (int, error) {
 		return 1, err
 	}
 	net.Apply(o.DeviceName)
-	root, err := store.OpenRoot(o.SessionsDir)
+	stores, closeStores, err := o.stores(net.ID)
 	if err != nil {
 		return 1, err
 	}
-	defer root.Close()
+	defer closeStores()
 	files, err := media.Open(o.MediaDir)
 	if err != nil {
 		return 1, err
@@ -109,11 +142,7 @@ func Run(o Options, stdin io.Reader, stdout io.Writer) (int, error) {
 	defer files.Close()
 	hub := events.NewHub(events.DefaultLimits(o.AckTimeout))
 	manager := session.NewManager(session.Config{
-		Network: net, Guard: dead, Hub: hub, Root: root, Media: files, Fail: fail, Crash: o.Crash, Log: o.Log,
-		Store: store.Options{
-			NetworkID: net.ID, Synchronous: o.StoreSync, Journal: o.StoreJournal, Locks: o.StoreLocks,
-			IdleClose: o.StoreIdle, Limit: o.StoreLimit,
-		},
+		Network: net, Guard: dead, Hub: hub, Stores: stores, Media: files, Fail: fail, Crash: o.Crash, Log: o.Log,
 	})
 	dead.OnChange(
 		func() { o.Log.Warn("deadline near: closing all connections"); manager.Hold() },

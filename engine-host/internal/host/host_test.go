@@ -56,7 +56,7 @@ func options(t *testing.T) Options {
 	return Options{
 		Socket: filepath.Join(socketDir, "engine.sock"), SessionsDir: filepath.Join(dir, "sessions"), MediaDir: filepath.Join(dir, "media"),
 		Network:    network.Options{Kind: "simulated", Address: address, CAFile: ca, RootKeyFile: key, ID: "sim-test"},
-		AckTimeout: 10 * time.Second, StartGrace: time.Minute, StoreSync: "NORMAL", StoreJournal: "wal",
+		AckTimeout: 10 * time.Second, StartGrace: time.Minute, SessionStore: StoresInFiles, StoreSync: "NORMAL", StoreJournal: "wal",
 		StoreLocks: "posix", StoreLimit: 2 * time.Second, StoreIdle: time.Second, DeviceName: "Blazz",
 		Version: "test", Log: slog.New(slog.DiscardHandler),
 	}

@@ -237,15 +237,6 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// storeFailed is called when the storage fails or hangs. The connection's context is cut before whatsmeow can confirm what
-// it could not keep, and the session does not connect again until its store can be written.
-func (s *Session) storeFailed(err error) {
-	s.log.Error("store failure", "error", err)
-	s.suspect.Store(true)
-	s.mail.put(signal{kind: sigReset, detail: "store_failure: " + err.Error()})
-	s.cutConn()
-}
-
 // libraryPanicked is called when whatsmeow recovered a panic of its own and is about to confirm the message.
 func (s *Session) libraryPanicked() {
 	s.m.Counters.Panics.Add(1)

@@ -89,10 +89,10 @@ func (s *Session) run() {
 	}
 }
 
-// storeVerdict asks a store whose storage has failed before, and says whether the session may connect: without its keys
-// it would take messages that it cannot keep.
+// storeVerdict asks a store whose storage has failed before, or that another owner may have taken, and says whether the
+// session may connect: without its keys it would take messages that it cannot keep.
 func (s *Session) storeVerdict() (verdict, bool) {
-	if !s.suspect.Swap(false) {
+	if !s.suspect.Swap(false) && !s.shared {
 		return verdict{}, true
 	}
 	err := s.store.Check(s.ctx)
@@ -102,9 +102,16 @@ func (s *Session) storeVerdict() (verdict, bool) {
 		return verdict{}, true
 	case errors.Is(err, store.ErrCorrupt):
 		return verdict{final: &pb.State{State: pb.SessionState_SESSION_STATE_STOPPED, Detail: err.Error()}}, false
+	case errors.Is(err, store.ErrStaleEpoch):
+		return verdict{final: staleState(err)}, false
 	}
 	s.suspect.Store(true)
 	return verdict{detail: "store_failure: " + err.Error()}, false
+}
+
+// staleState ends a session whose store has another owner.
+func staleState(err error) *pb.State {
+	return &pb.State{State: pb.SessionState_SESSION_STATE_STOPPED, Detail: err.Error()}
 }
 
 // waitForPermission returns when the owner's deadline allows a connection, false when the session was stopped.

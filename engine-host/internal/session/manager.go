@@ -24,8 +24,7 @@ type Config struct {
 	Network *network.Network
 	Guard   network.Guard
 	Hub     *events.Hub
-	Root    *store.Root
-	Store   store.Options
+	Stores  OpenStore
 	Media   *media.Dir
 	Fail    *failpoint.Set
 	Crash   *crash.Recorder

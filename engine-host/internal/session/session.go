@@ -12,6 +12,7 @@ import (
 	"github.com/blazz/blazz/engine-host/internal/store"
 	"github.com/blazz/blazz/engine-host/internal/walog"
 	"go.mau.fi/whatsmeow"
+	wastore "go.mau.fi/whatsmeow/store"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -25,7 +26,9 @@ type Session struct {
 	m      *Manager
 	log    *slog.Logger
 	client *whatsmeow.Client
-	store  *store.Store
+	store  openStore
+	device *wastore.Device
+	shared bool // another owner may take the store: it is asked before every connection
 	mail   *mailbox
 
 	ctx    context.Context // the session's life
@@ -68,20 +71,18 @@ func (m *Manager) open(ctx context.Context, q *pb.StartSessionRequest) (*Session
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.conn, s.dropConn = context.WithCancel(s.ctx)
 	logger := walog.New(s.log, &walog.Hooks{Outgoing: s.outgoing, Panicked: s.libraryPanicked, Warning: s.warned})
-	options := m.cfg.Store
-	options.Log = logger.Sub("Store")
-	opened, err := m.cfg.Root.Open(context.WithoutCancel(ctx), options, store.Request{
-		Path: q.StorePath, Epoch: q.Epoch, PreviousOwnerGone: q.PreviousOwnerGone, MustExist: q.ExpectLinked,
+	opened, err := m.cfg.Stores(context.WithoutCancel(ctx), logger.Sub("Store"), store.Request{
+		SessionID: q.SessionId, Path: q.StorePath, Epoch: q.Epoch, PreviousOwnerGone: q.PreviousOwnerGone, MustExist: q.ExpectLinked,
 		OnFailure: s.storeFailed,
 	})
 	if err != nil {
 		s.cancel()
 		return nil, storeError(err)
 	}
-	s.store = opened
-	if q.ExpectLinked && opened.Device.ID == nil {
+	s.store, s.device, s.shared = opened.store, opened.device, opened.shared
+	if q.ExpectLinked && s.device.ID == nil {
 		s.cancel()
-		if err = opened.Close(); err != nil {
+		if err = s.store.Close(); err != nil {
 			s.log.Warn("close store", "error", err)
 		}
 		return nil, status.Error(codes.FailedPrecondition, "store_missing: the store holds no identity")
@@ -93,7 +94,7 @@ func (m *Manager) open(ctx context.Context, q *pb.StartSessionRequest) (*Session
 }
 
 func (s *Session) newClient(logger *walog.Logger) *whatsmeow.Client {
-	client := whatsmeow.NewClient(s.store.Device, logger)
+	client := whatsmeow.NewClient(s.device, logger)
 	client.SynchronousAck = true
 	client.EnableDecryptedEventBuffer = true
 	client.UseRetryMessageStore = true
@@ -110,7 +111,7 @@ func (s *Session) newClient(logger *walog.Logger) *whatsmeow.Client {
 
 // remember copies the identity out of the device.
 func (s *Session) remember() {
-	device := s.store.Device
+	device := s.device
 	if device.ID == nil {
 		return
 	}

@@ -19,9 +19,21 @@ type keeper struct {
 func (k *keeper) install(device *wastore.Device) {
 	device.Container = k
 	if device.EventBuffer != nil {
-		device.PreKeys = &batchedPreKeys{PreKeyStore: device.PreKeys, transaction: device.EventBuffer.DoDecryptionTxn}
-		device.EventBuffer = &watchedBuffer{EventBuffer: device.EventBuffer, onFailure: k.onFailure}
+		device.PreKeys = BatchPreKeys(device.PreKeys, device.EventBuffer.DoDecryptionTxn)
+		device.EventBuffer = WatchBuffer(device.EventBuffer, k.onFailure)
 	}
+}
+
+// WatchBuffer has failures of the storage around decryption reported.
+func WatchBuffer(buffer wastore.EventBuffer, onFailure func(error)) wastore.EventBuffer {
+	return &watchedBuffer{EventBuffer: buffer, onFailure: onFailure}
+}
+
+// BatchPreKeys has the prekeys of one upload made in one transaction.
+func BatchPreKeys(
+	inner wastore.PreKeyStore, transaction func(context.Context, func(context.Context) error) error,
+) wastore.PreKeyStore {
+	return &batchedPreKeys{PreKeyStore: inner, transaction: transaction}
 }
 
 // PutDevice saves the device. The first save replaces the device's parts, so the keeper installs itself again.

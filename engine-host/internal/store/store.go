@@ -34,7 +34,8 @@ type Options struct {
 
 // Request names the store to open.
 type Request struct {
-	Path              string
+	SessionID         string
+	Path              string // of the file; without meaning where stores are in a database
 	Epoch             uint64
 	PreviousOwnerGone bool
 	MustExist         bool        // a store of this or a lower epoch must be there; nothing is created (ErrMissing)
@@ -277,17 +278,28 @@ func classify(err error) error {
 	return err
 }
 
+// DatabaseFailure begins the text of every failure of a database that holds session stores.
+const DatabaseFailure = "session database: "
+
+// databaseFailure is what package dbstore's errors can tell: whether the database failed, and not the statement.
+type databaseFailure interface {
+	error
+	StorageFailure() bool
+}
+
 // IsFailure says whether an error comes from the store itself (full disk, locked or damaged file) and not from the data.
 func IsFailure(err error) bool {
 	if err == nil {
 		return false
 	}
 	var failure *sqlite.Error
-	if errors.As(err, &failure) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, sql.ErrTxDone) {
+	var database databaseFailure
+	if errors.As(err, &failure) || errors.As(err, &database) || errors.Is(err, sql.ErrConnDone) ||
+		errors.Is(err, sql.ErrTxDone) || errors.Is(err, ErrStaleEpoch) {
 		return true
 	}
 	// Some callers in between flatten errors to text.
 	text := err.Error()
-	return strings.Contains(text, "SQLITE_") || strings.Contains(text, "database is closed") ||
+	return strings.Contains(text, "SQLITE_") || strings.Contains(text, DatabaseFailure) || strings.Contains(text, "database is closed") ||
 		strings.Contains(text, "database or disk is full") || strings.Contains(text, "disk I/O error")
 }

@@ -54,6 +54,10 @@ func IsBroken(err error) bool {
 	if errors.Is(err, ErrHung) || errors.Is(err, ErrCorrupt) {
 		return true
 	}
+	var database databaseFailure
+	if errors.As(err, &database) {
+		return database.StorageFailure()
+	}
 	var failure *sqlite.Error
 	if !errors.As(err, &failure) {
 		return false
