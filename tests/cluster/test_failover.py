@@ -146,6 +146,20 @@ async def test_when_most_are_silent_the_controller_waits_a_second_lease(stage: S
     assert set((await stage.owners()).values()) == {"i0"}
 
 
+async def test_what_is_gone_at_once_is_seen_one_after_the_other_and_is_waited_for_all_the_same(stage: Stage) -> None:
+    await four(stage)
+    before = await stage.owners()
+    controller = await leading(stage)
+    survivor, *gone = stage.members.values()
+    for member in gone:  # their last renewals lie half a second apart
+        await stage.watch(controller, 0.5, survivor, member)
+    await stage.watch(controller, LEASE_S + 1, survivor)
+    assert await stage.owners() == before
+    assert [event["name"] for event in await stage.events()].count("cluster.hold") == 1
+    await stage.watch(controller, LEASE_S + 1, survivor)
+    assert set((await stage.owners()).values()) == {survivor.name}
+
+
 async def test_sessions_that_fit_nowhere_wait_by_priority_and_are_served_when_there_is_room(stage: Stage) -> None:
     await stage.join("a", 3)
     low, high = await stage.workspace(priority=0), await stage.workspace(priority=5)

@@ -57,14 +57,15 @@ func FromEnvironment(getenv func(string) string) (*Set, error) {
 		if strings.HasPrefix(name, "engine.") && !known[name] {
 			return nil, fmt.Errorf("unknown failpoint %q", name)
 		}
+		if !known[name] { // the Python side's, which shares the variable
+			continue
+		}
 		switch action {
 		case "kill", "panic", "hang", "error":
 		default:
 			return nil, fmt.Errorf("failpoint %s: unknown action %q", name, action)
 		}
-		if known[name] { // others belong to the Python side, which shares the variable
-			set.actions[name] = action
-		}
+		set.actions[name] = action
 	}
 	return set, nil
 }

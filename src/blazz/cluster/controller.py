@@ -137,13 +137,14 @@ class Controller:
         if term is None:
             return False
         try:
-            return await self._act(view, term, frozenset(item.counter.id for item in silent))
+            return await self._act(view, term, silent)
         except leadership.NotLeading:
             _log.warning("another worker leads now")
             return False
 
-    async def _act(self, view: View, term: leadership.Term, silent: frozenset[str]) -> bool:
-        gave_up = await self._give_up(self._watcher.silent(self._lease_ns))
+    async def _act(self, view: View, term: leadership.Term, suspects: list[Silent]) -> bool:
+        gave_up = await self._give_up(suspects)
+        silent = frozenset(item.counter.id for item in suspects)
         loads = [replace(load, alive=load.id not in silent) for load in instance_loads(view.instances)]
         more = gave_up
         for instance in view.instances:
@@ -158,18 +159,19 @@ class Controller:
                 more = more or told.told > 0
         return more
 
-    async def _give_up(self, silent: list[Silent]) -> bool:
-        """Mark instances dead whose lease has run out, unless so many are silent that the fault may be ours."""
-        if not silent:
+    async def _give_up(self, suspects: list[Silent]) -> bool:
+        """Mark instances dead whose lease has run out, unless so many are silent that the fault may be ours.
+
+        `suspects` have missed two renewals: what falls silent at once runs out one after the other.
+        """
+        over = [item for item in suspects if item.silent_ns >= self._lease_ns]
+        if over and len(suspects) * 2 > self._watcher.watched:
+            await self._hold(suspects)
+            over = [item for item in over if item.silent_ns >= 2 * self._lease_ns]
+        else:
             await self._release_hold()
-            return False
-        majority = len(silent) * 2 > self._watcher.watched
-        waited = min(item.silent_ns for item in silent)
-        if majority and waited < 2 * self._lease_ns:
-            await self._hold(silent)
-            return False
         marked = False
-        for item in silent:
+        for item in over:
             seconds = item.silent_ns / 1e9
             counter = item.counter
             if await self._database.write(
@@ -178,7 +180,6 @@ class Controller:
                 _FAILOVERS.inc()
                 _log.error("instance given up", instance=counter.id, silent_s=round(seconds, 1))
                 marked = True
-        await self._release_hold()
         return marked
 
     async def _hold(self, silent: list[Silent]) -> None:
