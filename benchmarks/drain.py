@@ -49,6 +49,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
                 drains.append(await _drain(stand, outages, stand.instances[turn % instances].name, numbers))
                 tell(options, f"{turn + 1} {[(k, v) for k, v in drains[-1].items() if not isinstance(v, list)]}")
                 load.check()
+        await stand.connected(numbers)
         counts = await stand.traffic.complete(within_s=120)
         result = figures_of(counts, stand, witness)
     away = [seconds for drain in drains for seconds in drain["away"]]

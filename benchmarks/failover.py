@@ -63,6 +63,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
                 await victim.start()
                 await even_out(stand)
                 load.check()
+        await stand.connected(numbers)
         counts = await stand.traffic.complete(within_s=120)
         result = figures_of(counts, stand, witness)
     return {
