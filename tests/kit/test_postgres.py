@@ -120,6 +120,19 @@ async def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     await server.stop()
 
 
+async def test_data_of_another_major_version_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    server = await PrivatePostgres.start(tmp_path / "pg")
+    await server.stop()
+    version = tmp_path / "pg" / "data" / "PG_VERSION"
+    before = version.read_text()
+    version.write_text("17\n")
+    with pytest.raises(BlazzError) as caught:
+        await PrivatePostgres.start(tmp_path / "pg")
+    assert "made by PostgreSQL 17" in caught.value.detail
+    version.write_text(before)
+    await (await PrivatePostgres.start(tmp_path / "pg")).stop()
+
+
 async def test_a_path_that_is_too_long_for_a_socket_is_no_obstacle(tmp_path: Path) -> None:
     server = await PrivatePostgres.start(tmp_path / ("long" * 30) / "pg")
     async with connected(server) as connection:

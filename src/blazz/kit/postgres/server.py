@@ -40,6 +40,7 @@ _STOP_S = 30.0
 _INITDB_S = 120.0
 _KEPT_LOGS = 5
 _DATABASE = "blazz"
+_MAJOR = "18"  # of the programs in the package, whose version is bounded in pyproject.toml
 _ADDRESS = "address"
 
 # The shell waits for the end of its standard input, a pipe from this process: also kill -9 ends the server. INT is
@@ -120,6 +121,7 @@ class PrivatePostgres:
         async with server_lock(directory) as held:
             if not (directory / "data").exists():
                 await _create(binaries, directory, user)
+            _check_version(directory)
             sockets = Sockets.make(directory, user)
             process = await _spawn(binaries, directory, user, sockets, settings, held)
         again = functools.partial(_spawn, binaries, directory, user, sockets, settings)
@@ -261,6 +263,16 @@ async def _create(binaries: Path, directory: Path, user: User) -> None:
         told = errors.decode(errors="replace").strip().splitlines()
         raise unavailable(f"The database could not be made: {told[-1] if told else 'initdb failed'}")
     fresh.rename(directory / "data")
+
+
+def _check_version(directory: Path) -> None:
+    """Refuse data of another major version: PostgreSQL does not read it, and says so less clearly."""
+    made_by = (directory / "data" / "PG_VERSION").read_text().strip()
+    if made_by != _MAJOR:
+        raise unavailable(
+            f"{directory} was made by PostgreSQL {made_by}, this version of Blazz brings {_MAJOR}. Write the data out "
+            "with the version of Blazz that made it (pg_dump), and read it into a new data directory."
+        )
 
 
 def _prepare(directory: Path, user: User) -> None:
