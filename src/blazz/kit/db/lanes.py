@@ -51,6 +51,7 @@ class Lane:
         self._engine = engine
         self._options = options
         self._queue: deque[Unit] = deque()
+        self._taken: list[Unit] = []
         self._news = asyncio.Event()
         self._closing = False
         self._task = asyncio.create_task(self._run(), name=f"db-write-{name}")
@@ -90,18 +91,17 @@ class Lane:
                     continue
                 await self._commit_some()
         finally:
-            self._fail(list(self._queue), unavailable("shutting_down", "The server is shutting down."))
+            left = [unit for unit in (*self._taken, *self._queue) if not unit.future.done()]
+            self._fail(left, unavailable("shutting_down", "The server is shutting down."))
 
     async def _commit_some(self) -> None:
         """Commit what waits as one group."""
-        units: list[Unit] = []
+        units = self._taken = []
         try:
             await self._transaction(units, alone=False)
         except OutcomeUnknown as unknown:
-            self._lost()
-            self._fail(units, _unknown(unknown))
+            self._unknown(units, unknown)
         except asyncio.CancelledError:
-            self._fail(units, unavailable("shutting_down", "The server is shutting down."))
             raise
         except BaseException as error:  # noqa: BLE001 - handed to whoever waits
             await self._after_failure(units, error)
@@ -145,11 +145,9 @@ class Lane:
                 await self._transaction([unit], alone=True)
                 return
             except OutcomeUnknown as unknown:
-                self._lost()
-                self._fail([unit], _unknown(unknown))
+                self._unknown([unit], unknown)
                 return
             except asyncio.CancelledError:
-                self._fail([unit], unavailable("shutting_down", "The server is shutting down."))
                 raise
             except BaseException as error:  # noqa: BLE001 - handed to whoever waits
                 fault = fault_of(error)
@@ -165,7 +163,8 @@ class Lane:
 
     async def _transaction(self, units: list[Unit], *, alone: bool) -> None:
         """Run one transaction and deliver its outcomes. `units` is filled with those that ran, unless `alone`."""
-        committing = False
+        committing = committed = False
+        group: Group | None = None
 
         def work(connection: Connection) -> Group:
             connection.begin()
@@ -183,15 +182,25 @@ class Lane:
                 failpoints.reach("db.before_commit")
                 committing = True
                 await connection.commit()
-                committing = False
+                committed = True
         except BaseException as error:
-            if committing and not _known_undone(error):
+            if committed and group is not None and not isinstance(error, Exception):
+                self._deliver(group, units)  # it is stored; only the way out was cut
+            if not committed and committing and not _known_undone(error):
                 raise OutcomeUnknown from error
-            raise
+            if not committed or not isinstance(error, Exception):
+                raise
+            _log.warning("a connection could not be given back after its commit", error=type(error).__name__)
+        assert group is not None
         try:
             failpoints.reach("db.after_commit")
         except Exception as error:
             raise OutcomeUnknown from error  # it is stored, and nobody hears of it
+        self._deliver(group, units)
+
+    @staticmethod
+    def _deliver(group: Group, units: list[Unit]) -> None:
+        """Tell the outcomes of a commit, except of those that are tried again."""
         group.deliver(unit for unit in units if unit.error is None or not _is_race(unit.error))
 
     def _fill(self, group: Group, units: list[Unit]) -> None:
@@ -211,6 +220,12 @@ class Lane:
                 return
             if time.monotonic() >= deadline:
                 return
+
+    def _unknown(self, units: list[Unit], unknown: OutcomeUnknown) -> None:
+        self._lost()
+        self._fail(units, _unknown(unknown))
+        if isinstance(unknown.__cause__, asyncio.CancelledError):
+            raise unknown.__cause__
 
     def _fail(self, units: list[Unit], error: BaseException) -> None:
         for unit in units:
