@@ -220,6 +220,7 @@ def figures_of(counts: Counts, stand: ClusterStand, witness: Witness) -> dict[st
         "double_owner": stats.stanzas_from_older_connection + stats.logins_below_epoch + stats.replaced_living,
         "logins_with_known_epoch": sum(seen.epoch is not None for seen in witness.logins),
         "logins_with_unknown_epoch": sum(seen.epoch is None for seen in witness.logins),
+        "sends_refused": _refused_sends(stand),
         "out_of_order_chats": len(counts.disordered),
         "messages_received": counts.sent_in,
         "messages_sent": counts.sent_out,
@@ -227,3 +228,13 @@ def figures_of(counts: Counts, stand: ClusterStand, witness: Witness) -> dict[st
         "decrypt_failures": counts.decrypt_failures,
         "retries": counts.retries,
     }
+
+
+def _refused_sends(stand: ClusterStand) -> int:
+    """Return how many sends the gateways answered with anything but success, by their logs."""
+    refused = 0
+    for gateway in stand.gateways:
+        for line in gateway.log.read_text(errors="replace").splitlines():
+            sent = "method=POST" in line and "path=/api/v1/messages " in line
+            refused += sent and "status=2" not in line
+    return refused

@@ -23,7 +23,6 @@ _INSTANCES = 8
 _SESSIONS = 3000
 _PER_WORKSPACE = 10
 _AT_ONCE = 16
-_MESSAGES = 10  # in each direction
 _CUSTOMERS = 200
 _IDLE_S = 30.0
 _START_S = 240.0
@@ -39,7 +38,7 @@ class _Linked:
 
 
 async def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Link, weigh, kill everything and start again. `--sessions 200 --instances 3` is a quick try."""
+    """Link, weigh, kill everything and start again. `--sessions 100 --instances 3 --messages 2` is a quick try."""
     sessions, instances = options.sessions or _SESSIONS, options.instances or _INSTANCES
     limit_s = 600 + sessions * 1.0 + options.repetitions * _START_S
     async with (
@@ -53,8 +52,9 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
         linking = time.perf_counter() - began
         tell(options, f"{sessions} numbers linked in {linking:.0f} s")
         began = time.perf_counter()
-        await _exchange(built, numbers)
-        tell(options, f"{2 * _MESSAGES} messages each in {time.perf_counter() - began:.0f} s")
+        turns = max(1, options.messages // 2)  # in each direction
+        await _exchange(built, numbers, turns)
+        tell(options, f"{2 * turns} messages each in {time.perf_counter() - began:.0f} s")
         await asyncio.sleep(_IDLE_S / 2)  # idle close of session stores
         idle = await _idle_cpu(built)
         full = pss_mb(built.product.process.pid)
@@ -78,7 +78,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
         "mb_by_process_without_sessions": {role: round(value, 1) for role, value in empty.items()},
         "network_mb": round(sum(network.values()), 1),
         "idle_cpu_percent_by_process": {role: round(value / _IDLE_S * 100, 2) for role, value in idle.items()},
-        "messages_each": 2 * _MESSAGES,
+        "messages_each": 2 * turns,
         "machine": machine(),
     }
 
@@ -131,17 +131,17 @@ async def _online(built: Stand, sessions: int) -> bool:
     return bool((await built.phones.json("GET", "/stats"))["online"] >= sessions)
 
 
-async def _exchange(built: Stand, numbers: list[_Linked]) -> None:
-    """Ten messages each way for every number; return when all have arrived."""
+async def _exchange(built: Stand, numbers: list[_Linked], turns: int) -> None:
+    """Send `turns` messages each way for every number; return when all have arrived."""
     customers = [f"62816{index:07d}" for index in range(_CUSTOMERS)]
     for customer in customers:
         await built.phones.json("POST", "/phones", {"number": customer})
     api = LeanClient(f"{built.url}/api/v1")
     before = (await built.phones.json("GET", "/stats"))["messages"]
-    turns = iter([(turn, index) for turn in range(_MESSAGES) for index in range(len(numbers))])
+    todo = iter([(turn, index) for turn in range(turns) for index in range(len(numbers))])
 
     async def writer() -> None:
-        for turn, index in turns:
+        for turn, index in todo:
             number = numbers[index]
             customer = customers[(index + turn) % len(customers)]
             text = {"type": "text", "text": {"body": f"scale {index} {turn}"}}
@@ -155,7 +155,7 @@ async def _exchange(built: Stand, numbers: list[_Linked]) -> None:
 
     async def quiet() -> bool:
         stats = await built.phones.json("GET", "/stats")
-        return bool(stats["messages"] - before >= _MESSAGES * len(numbers) and stats["queued"] == 0)
+        return bool(stats["messages"] - before >= turns * len(numbers) and stats["queued"] == 0)
 
     await poll(quiet, 300, 0.5)
     await api.close()
