@@ -59,12 +59,17 @@ BEGIN
 	END IF;
 END $$;
 
-CREATE FUNCTION set_aside(wanted TEXT) RETURNS void LANGUAGE sql AS $$
-	INSERT INTO blazz_sessions.removed_stores (store, session_id, jid)
-	SELECT store, session_id, jid FROM blazz_sessions.session_stores WHERE session_id = wanted AND jid IS NOT NULL;
-	UPDATE blazz_sessions.session_stores SET store = nextval('blazz_sessions.store_numbers'), jid = NULL
-	WHERE session_id = wanted AND jid IS NOT NULL;
-$$;
+CREATE FUNCTION set_aside(wanted TEXT, held_epoch BIGINT) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM 1 FROM blazz_sessions.session_stores
+	WHERE session_id = wanted AND epoch <= held_epoch AND jid IS NOT NULL FOR UPDATE;
+	IF FOUND THEN
+		INSERT INTO blazz_sessions.removed_stores (store, session_id, jid)
+		SELECT store, session_id, jid FROM blazz_sessions.session_stores WHERE session_id = wanted;
+		UPDATE blazz_sessions.session_stores
+		SET store = nextval('blazz_sessions.store_numbers'), jid = NULL, opening = opening + 1 WHERE session_id = wanted;
+	END IF;
+END $$;
 
 CREATE FUNCTION store_bytes(wanted BIGINT) RETURNS BIGINT LANGUAGE sql STABLE AS $$
 	SELECT coalesce(sum(bytes), 0)::BIGINT FROM (

@@ -158,7 +158,7 @@ func (s *Store) closeNow() error {
 	defer cancel()
 	batch := &pgx.Batch{}
 	batch.Queue(fenceQuery, s.token()...)
-	batch.Queue("SELECT set_aside($1)", s.id)
+	batch.Queue("SELECT set_aside($1, $2)", s.id, s.epoch)
 	if err = s.pool.pool.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("set store aside: %w", failed(ctx, err))
 	}

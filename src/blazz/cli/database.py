@@ -160,7 +160,7 @@ def _verify(settings: Settings, *, as_json: bool) -> None:
         name = targets.name(target)
         _must_exist(target)
         try:
-            found = checks.findings(target, settings.sessions_dir)
+            found = checks.findings(target, settings.sessions_dir, in_database=settings.session_store == "database")
         except DBAPIError as error:
             fail(f"{name} cannot be read ({error.orig}). Restore the last backup.")
     checks.report(found, name, as_json=as_json)

@@ -26,6 +26,7 @@ from blazz.cli.fleet.mode import read_mode
 from blazz.engine_client.binary import find_engine_binary
 from blazz.kit.errors import BlazzError
 from blazz.kit.settings import Settings
+from blazz.sessions.storage.database import database_address
 from blazz.sessions.storage.probe import probe_storage
 
 _MIN_FREE_BYTES = 1 << 30
@@ -143,11 +144,22 @@ def _check_disk(settings: Settings) -> Finding:
 
 def _check_sessions(settings: Settings) -> Finding:
     """Look at the storage of the session stores as an instance does when it starts; storage that hangs is a finding."""
+    if settings.session_store == "database":
+        return _check_session_database(settings)
     directory = settings.sessions_dir
     if settings.sessions_path is None and not directory.is_dir():  # on our own disk, so this look cannot hang
         return Finding("ok", "session stores", f"{directory} will be made at the first start")
     report = probe_storage(directory, journal=settings.session_journal)
     return Finding(report.level, "session stores", report.summary + (f". {report.why}" if report.why else ""))
+
+
+def _check_session_database(settings: Settings) -> Finding:
+    try:
+        database_address(settings)
+    except BlazzError as error:
+        return Finding("fail", "session stores", error.detail)
+    detail = "rows of the PostgreSQL database (schema blazz_sessions); no sessions directory is used"
+    return Finding("ok", "session stores", detail)
 
 
 def _check_files() -> Finding:

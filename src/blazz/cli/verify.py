@@ -18,19 +18,24 @@ from blazz.events.verify import verify_logs
 from blazz.kit.db import Platform, Tx, metadata
 from blazz.kit.db.verify import Finding, orphans
 from blazz.migrations import Target, targets
-from blazz.sessions.verify import Stores, verify_stores
+from blazz.sessions.verify import Stores, verify_store_rows, verify_stores
 
 _SCOPE = Platform("blazz db verify")
 
 
-def findings(target: Target, sessions_dir: Path) -> list[Finding]:
+def findings(target: Target, sessions_dir: Path, *, in_database: bool = False) -> list[Finding]:
     """Return all that is wrong. Rows are read in one snapshot; a running cluster is no obstacle.
+
+    `in_database`: session stores are rows as well, and no files are looked for.
 
     Raises BlazzError `database_unavailable`.
     """
     schema = [_of_schema(difference) for difference in migrations.check(target)]
     if any(finding.code == "schema_incomplete" for finding in schema):
         return schema  # our questions name columns that are not there
+    if in_database:
+        rows, _ = targets.reading(target, lambda connection: _of_rows(Tx(connection, _SCOPE), stores=True))
+        return [*schema, *rows]
     stores = Stores.found_in(sessions_dir)
     rows, accounts = targets.reading(target, lambda connection: _of_rows(Tx(connection, _SCOPE)))
     return [*schema, *rows, *verify_stores(sessions_dir, stores, accounts)]
@@ -63,12 +68,15 @@ def _of_schema(difference: str) -> Finding:
     )
 
 
-def _of_rows(tx: Tx) -> tuple[list[Finding], dict[uuid.UUID, Known]]:
+def _of_rows(tx: Tx, *, stores: bool = False) -> tuple[list[Finding], dict[uuid.UUID, Known]]:
     def checks() -> Iterator[Finding]:
         yield from orphans(tx, metadata)
         yield from verify_logs(tx)
         yield from verify_platform_log(tx)
         yield from verify_assignments(tx)
         yield from verify_places(tx)
+        if stores:
+            yield from verify_store_rows(tx, accounts)
 
-    return list(checks()), known_accounts(tx)
+    accounts = known_accounts(tx)
+    return list(checks()), accounts

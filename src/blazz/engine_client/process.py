@@ -38,7 +38,7 @@ class EngineOptions:
     network: NetworkSettings
     lock_fd: int | None = None
     extra: tuple[str, ...] = ()
-    environment: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict, repr=False)  # may hold a password
     ready_s: float = 20.0
 
 

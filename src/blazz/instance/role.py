@@ -36,6 +36,7 @@ from blazz.sessions.ingest import Ingest
 from blazz.sessions.outbox import Outbox
 from blazz.sessions.registry import Session
 from blazz.sessions.storage.chore import StorageChore
+from blazz.sessions.storage.database import DatabaseStorage, DatabaseStorageChore, require_kind
 from blazz.sessions.storage.watch import StorageWatch
 from blazz.sessions.supervisor import Supervisor
 from blazz.sessions.uploads import Uploads
@@ -69,7 +70,7 @@ class Instance:
         self._commands: SessionCommands | None = None
         self._server = None if internal_keys is None else InternalServer(settings, internal_keys)
         self.registration: cluster.Registration
-        self.storage: StorageWatch
+        self.storage: StorageWatch | DatabaseStorage
         self.supervisor: Supervisor
         self.ingest: Ingest
         self.outbox: Outbox
@@ -123,7 +124,9 @@ class Instance:
         settings, database = self._settings, self._database
         for directory in (settings.data_dir, settings.instance_dir, settings.engine_media_dir):
             private_directory(directory)
-        self.storage = StorageWatch(settings)
+        await require_kind(database, settings)
+        in_database = settings.session_store == "database"
+        self.storage = DatabaseStorage(settings) if in_database else StorageWatch(settings)
         self._parts.push_async_callback(self.storage.stop)
         storage = await self.storage.start()
         binary = find_engine_binary(settings)
@@ -150,6 +153,7 @@ class Instance:
             media_dir=settings.engine_media_dir.resolve(),
             network=self._network,
             extra=("--log-level", "info" if settings.log_level == "debug" else "warn", *storage.engine_arguments()),
+            environment=storage.engine_environment(),
         )
         self.supervisor = supervisor = Supervisor(database, settings, registration, options)
         uploads = Uploads(database, settings, self._media_store, lambda: supervisor.speaking_client)
@@ -182,7 +186,8 @@ class Instance:
         self._parts.push_async_callback(adoption.stop)
         self._parts.callback(HealthChecks.shared().add("engine", self._engine_health))
         self._parts.callback(HealthChecks.shared().add("storage", self.storage.health))
-        chore = StorageChore(database, supervisor.registry, settings.sessions_dir)
+        kind_of_chore = DatabaseStorageChore if in_database else StorageChore
+        chore = kind_of_chore(database, supervisor.registry, settings.sessions_dir)
         self._parts.push_async_callback(chore.stop)
         await supervisor.start()
         adoption.start()
@@ -211,7 +216,7 @@ class Instance:
             capacity=self._settings.instance_capacity,
             draining=supervisor.draining,
             lease_valid=supervisor.lease.valid,
-            storage=self.storage.report.level,
+            storage=self.storage.level,
             engine_pid=supervisor.keeper.pid,
         )
 

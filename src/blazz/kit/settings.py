@@ -86,6 +86,14 @@ class Settings(BaseSettings):
         description="Session stores, on storage that all instances share; beneath the data directory when absent.",
         validation_alias="BLAZZ_SESSIONS_DIR",
     )
+    session_store: Literal["files", "database"] = Field(
+        "files",
+        description="Where session stores are kept: files in the sessions directory, or the PostgreSQL database, for "
+        "installations without a share.",
+    )
+    session_store_connections: int = Field(
+        8, ge=1, le=64, description="Connections of an engine host to a database that holds session stores."
+    )
     session_journal: Literal["wal", "delete"] = Field("wal", description="SQLite journal of the session stores.")
     media_path: Path | None = Field(
         None,

@@ -1,4 +1,4 @@
-"""Session stores on disk: where they are, and how one is set aside when its pairing must not come back."""
+"""Session stores: where they are, and how one is set aside when its pairing must not come back."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ import uuid
 from functools import partial
 from pathlib import Path
 
+from blazz.kit.db import Database, Platform
 from blazz.kit.files import sync_directory
+from blazz.kit.settings import Settings
+from blazz.sessions.registry import Session
 from blazz.sessions.storage.patient import PatientThread
+from blazz.sessions.storage.repository import set_rows_aside
 
 _STORE = re.compile(r"^store\.(\d+)\.db$")
 _JOURNALS = ("-wal", "-journal")
@@ -28,6 +32,18 @@ def store_path(sessions_dir: Path, workspace_id: uuid.UUID, account_id: uuid.UUI
 async def set_aside_in_time(store: Path, *, timeout_s: float = 10.0) -> None:
     """Do `set_aside` on storage that may hang. Raises BlazzError `storage_hangs` (503), and OSError when it fails."""
     await PatientThread("set-aside").run(partial(set_aside, store), timeout_s=timeout_s)
+
+
+async def put_aside(database: Database, settings: Settings, session: Session) -> None:
+    """Have a session that is stopped start without its pairing; what there was is kept for a week.
+
+    Raises BlazzError when the database refuses or the storage hangs, OSError when it fails.
+    """
+    if settings.session_store == "database":
+        scope = Platform("the store of a removed device is set aside")
+        await database.write(scope, set_rows_aside, session.account_id, session.epoch)
+    else:
+        await set_aside_in_time(session.store)
 
 
 def set_aside(store: Path) -> None:

@@ -35,7 +35,7 @@ from blazz.sessions.quarantine import Quarantine
 from blazz.sessions.registry import Registry, Session
 from blazz.sessions.reports import ReportHooks, Reports
 from blazz.sessions.statuses import Change, StatusBoard
-from blazz.sessions.stores import set_aside, store_path
+from blazz.sessions.stores import put_aside, store_path
 from blazz.sessions.tasks import TaskSet
 from blazz.sessions.transitions import Verdict
 
@@ -306,7 +306,7 @@ class Supervisor:
                 reached = True
         await self.end(session, None)
         if not reached:
-            await asyncio.to_thread(set_aside, session.store)
+            await put_aside(self._database, self._settings, session)
         session.linked, session.identity = False, ()
         return reached
 

@@ -83,6 +83,9 @@ def _ended(state: pb.State) -> Verdict | None:
     if kind == pb.SESSION_STATE_STOPPED and state.detail.startswith("store_corrupt"):
         detail = f"The stored pairing is damaged ({state.detail[:120]}). Put a copy back and connect, or link it again."
         return Verdict("failed", "error", detail[:255], final=True)
+    if kind == pb.SESSION_STATE_STOPPED and state.detail.startswith("stale_epoch"):
+        # not stored: the owner's rows are the other one's now, and adoption finds out who that is
+        return Verdict("disconnected", "error", "Another instance has taken this number over.", final=True)
     # else STOPPED follows only from our own calls, whose callers have said why already
     return None
 

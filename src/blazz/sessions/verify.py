@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blazz.accounts.verify import Known
+from blazz.kit.db import Tx
 from blazz.kit.db.verify import EXAMPLES, Finding
+from blazz.sessions.storage import repository
 
 _STORE = re.compile(r"store\.(\d+)\.db")
 
@@ -98,9 +100,42 @@ def verify_stores(directory: Path, stores: Stores | None, accounts: Mapping[uuid
     )
 
 
-def _problem(code: str, places: list[str], detail: str, advice: str) -> Iterator[Finding]:
+def verify_store_rows(tx: Tx, accounts: Mapping[uuid.UUID, Known]) -> Iterator[Finding]:
+    """Yield what is wrong between `accounts` and the session stores in the same database (platform scope)."""
+    found = repository.stores(tx)
+    where = "session stores in the database"
+    missing = [
+        f"{key} ({known.name})"
+        for key, known in accounts.items()
+        if known.linked and not known.deleted and not (str(key) in found and found[str(key)].linked)
+    ]
+    yield from _problem(
+        "store_missing",
+        missing,
+        "linked number(s) have no session store.",
+        "Restore schema blazz_sessions from the same backup as the rest of the database, or link the numbers again.",
+        where,
+    )
+    ahead = [
+        f"{key} (store: {found[str(key)].epoch}, assignment: {_epoch(known)})"
+        for key, known in accounts.items()
+        if str(key) in found and found[str(key)].epoch > _epoch(known)
+    ]
+    yield from _problem(
+        "store_newer_than_row",
+        ahead,
+        "session store(s) have a higher epoch than their assignment: they would refuse to be opened.",
+        "Parts of the database were restored from different backups. Restore all of one, or set assignments.epoch of "
+        "these accounts to the epoch of their store.",
+        where,
+    )
+
+
+def _problem(
+    code: str, places: list[str], detail: str, advice: str, where: str = "sessions directory"
+) -> Iterator[Finding]:
     if places:
-        yield Finding(code, "sessions directory", f"{len(places)} {detail}", advice, len(places), places[:EXAMPLES])
+        yield Finding(code, where, f"{len(places)} {detail}", advice, len(places), places[:EXAMPLES])
 
 
 def _place(workspace_id: uuid.UUID, account_id: uuid.UUID) -> str:

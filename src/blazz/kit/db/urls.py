@@ -43,6 +43,29 @@ def server_url(text: str) -> URL:
     return url.set(drivername=driver)
 
 
+def libpq_url(text: str) -> str:
+    """Return the address of a PostgreSQL server as PostgreSQL's own library and its like write it.
+
+    Raises BlazzError `database_url_invalid`, and `database_not_postgresql` for another kind of server.
+    """
+    url = server_url(text)
+    if url.get_backend_name() != "postgresql":
+        raise BlazzError("database_not_postgresql", "BLAZZ_DATABASE_URL names no PostgreSQL server.", 500)
+    given = {key: str(value) for key, value in url.query.items()}
+    mode = given.get("sslmode") or given.get("ssl_mode") or given.get("ssl-mode") or given.get("ssl")
+    mode = {"true": "require", "1": "require", "false": "disable", "0": "disable"}.get(mode or "", mode)
+    query = {
+        "host": given.get("host"),
+        "port": given.get("port"),
+        "sslmode": mode,
+        "sslrootcert": given.get("sslrootcert") or given.get("ssl_ca"),
+        "sslcert": given.get("sslcert"),
+        "sslkey": given.get("sslkey"),
+    }
+    url = url.set(drivername="postgresql", query={key: value for key, value in query.items() if value})
+    return url.render_as_string(hide_password=False)
+
+
 def split_tls(url: URL) -> tuple[URL, dict[str, Any]]:
     """Take what concerns TLS out of the address; returns the driver's argument for it. Raises as `server_url`."""
     query = dict(url.query)

@@ -22,8 +22,8 @@ from blazz.sessions.storage.patient import PatientThread
 _log = structlog.get_logger(__name__)
 _EVERY_S = 900.0
 _FIRST_S = 60.0  # after a start, or a failover, there is more urgent work
-_GROUP = 50
-_PAUSE_S = 0.5  # between groups
+GROUP = 50
+PAUSE_S = 0.5  # between groups
 _GROUP_S = 30.0
 _DAMAGED = metrics.counter("session_stores_damaged", "Session stores that were found damaged.")
 
@@ -56,10 +56,10 @@ class StorageChore:
     async def measure_all(self) -> int:
         """Measure all sessions once; returns how many were stored. Raises BlazzError (storage or database)."""
         sessions, stored = list(self._registry), 0
-        for start in range(0, len(sessions), _GROUP):
+        for start in range(0, len(sessions), GROUP):
             if start:
-                await asyncio.sleep(_PAUSE_S)
-            group = sessions[start : start + _GROUP]
+                await asyncio.sleep(PAUSE_S)
+            group = sessions[start : start + GROUP]
             found = await self._thread.run(lambda group=group: self._measure(group), timeout_s=_GROUP_S)  # type: ignore[misc]
             if found:
                 scope = Workspaces.of(session.workspace_id for session in group)

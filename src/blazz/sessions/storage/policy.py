@@ -89,6 +89,10 @@ class StorageReport:
         """Return the engine host's flags for stores on this storage."""
         return ("--store-journal", self.journal, "--store-locks", self.locks, "--store-sync", self.synchronous)
 
+    def engine_environment(self) -> dict[str, str]:
+        """Return what else the engine host has to know for them."""
+        return {}
+
     def as_dict(self) -> dict[str, Any]:
         """Return what health pages show."""
         return {

@@ -10,7 +10,7 @@ import structlog
 from blazz.kit import metrics
 from blazz.kit.errors import BlazzError
 from blazz.kit.settings import Settings
-from blazz.sessions.storage.policy import StorageReport
+from blazz.sessions.storage.policy import Level, StorageReport
 from blazz.sessions.storage.probe import probe_storage
 
 _log = structlog.get_logger(__name__)
@@ -37,6 +37,11 @@ class StorageWatch:
         if self._report is None:
             raise RuntimeError("the storage has not been looked at")
         return self._report
+
+    @property
+    def level(self) -> Level:
+        """How the storage was at the last look: ok, warn or fail."""
+        return self.report.level
 
     async def start(self) -> StorageReport:
         """Look, and keep looking. Raises BlazzError `storage_unusable` (503) when no session may be opened there."""
