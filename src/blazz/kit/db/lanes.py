@@ -52,6 +52,7 @@ class Lane:
         self._options = options
         self._queue: deque[Unit] = deque()
         self._taken: list[Unit] = []
+        self._connected = False
         self._news = asyncio.Event()
         self._closing = False
         self._task = asyncio.create_task(self._run(), name=f"db-write-{name}")
@@ -115,25 +116,22 @@ class Lane:
         fault = fault_of(error)
         if fault is Fault.LOST:
             self._lost()
-            fresh = [unit for unit in units if unit.repeats < _LOST]
-            tired = [unit for unit in units if unit.repeats >= _LOST]
-            for unit in fresh:
-                unit.repeats += 1
-            if not units or tired:
-                # there is no server: tell everybody who waits now rather than one time-out after the other
-                tired += [*fresh, *self._queue]
-                fresh = []
-                self._queue.clear()
-            self._fail(tired, error)
-            self._queue.extendleft(reversed(fresh))
-            return
-        if not units:
-            self._fail(list(self._queue), error)
+        if not self._connected:
+            # there is no server: tell everybody who waits now rather than one time-out after the other
+            self._fail([*units, *self._queue], error)
             self._queue.clear()
             return
+        if fault is Fault.LOST and all(unit.repeats < _LOST for unit in units):
+            for unit in units:
+                unit.repeats += 1
+            self._queue.extendleft(reversed(units))
+            return
         _log.info("a group is committed one by one", lane=self.name, units=len(units), reason=fault.value)
-        for unit in units:
+        for index, unit in enumerate(units):
             await self._commit_alone(unit)
+            if not self._connected:
+                self._fail(units[index + 1 :], error)
+                return
 
     async def _commit_alone(self, unit: Unit) -> None:
         """Run one unit in a transaction of its own until it has an outcome."""
@@ -166,7 +164,10 @@ class Lane:
         committing = committed = False
         group: Group | None = None
 
+        self._connected = False
+
         def work(connection: Connection) -> Group:
+            self._connected = True
             connection.begin()
             made = Group(connection, None if alone else savepoints(connection), _undoes_all)
             if alone:
