@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("up", "demo", "gateway", "instance", "worker", "db", "accounts", "send", "simulate", "doctor", "openapi")
+COMMANDS = (
+    *("up", "demo", "gateway", "instance", "worker", "cluster"),
+    *("db", "accounts", "send", "simulate", "doctor", "openapi"),
+)
 
 
 def blazz(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

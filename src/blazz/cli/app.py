@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from blazz import __version__
-from blazz.cli import database, remote
+from blazz.cli import cluster, database, remote
 from blazz.cli.console import guarded
 from blazz.cli.options import (
     DataDir,
@@ -38,6 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(database.app, name="db")
+app.add_typer(cluster.app, name="cluster")
 app.add_typer(remote.accounts_app, name="accounts")
 app.command("send")(remote.send)
 

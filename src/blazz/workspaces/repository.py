@@ -62,6 +62,11 @@ def placing_of(tx: Tx, ids: Sequence[uuid.UUID]) -> Sequence[RowMapping]:
     return tx.all(statement.where(workspaces.c.id.in_(list(ids))))
 
 
+def find_by_number(tx: Tx, number: int) -> RowMapping | None:
+    """Return a living workspace by its number (platform scope)."""
+    return tx.one(select(*_COLUMNS).where(workspaces.c.number == number, workspaces.c.deleted_at.is_(None)))
+
+
 def highest_number(tx: Tx) -> int:
     """Return the highest workspace number given so far, or 0."""
     return int(tx.scalar(select(func.max(workspaces.c.number))) or 0)

@@ -125,6 +125,14 @@ def placing_of(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Placing]:
     return {row["id"]: Placing(row["number"], row["name"], row["priority"]) for row in rows}
 
 
+def id_of_number(tx: Tx, number: int) -> uuid.UUID:
+    """Return the id of the workspace with this number (platform scope). Raises BlazzError `not_found`."""
+    row = repository.find_by_number(tx, number)
+    if row is None:
+        raise not_found("workspace")
+    return uuid.UUID(str(row["id"]))
+
+
 def default_country(tx: Tx, workspace_id: uuid.UUID) -> str:
     """Return the ISO 3166 code by which numbers without a country code are read."""
     row = repository.get_workspace(tx, workspace_id)
