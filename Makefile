@@ -30,8 +30,8 @@ test: check ## Run all checks and all tests (at most 25 minutes on 2 cores)
 check: setup ## Check formatting, types, imports and repository rules in all three languages
 	@$(RUN) -m tools.check
 
-prove: setup ## Run the long matrix of faults: kills, lost acknowledgements, full disks
-	@$(RUN) -m pytest -m prove
+prove: setup ## Run the long matrix of faults; its figures go to docs/prove
+	@BLAZZ_PROVE_DIR=docs/prove $(RUN) -m pytest -m prove
 
 bench: setup ## Run the benchmarks: make bench, or make bench NAME=send
 	@$(RUN) -m benchmarks $(NAME)

@@ -77,6 +77,8 @@ class Network:
         """Use `open` instead."""
         self._core = core
         self._server: asyncio.Server | None = None
+        self._further: list[asyncio.Server] = []
+        self._state_dir = config.state_dir
         self._next_fictional = 0
         self.network_id = network_id
         self.ca_path = config.state_dir / "ca.pem"
@@ -116,11 +118,20 @@ class Network:
         network.wire_address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         return network
 
+    async def listen_also(self, host: str) -> str:
+        """Take clients on a further address (of a test namespace), too; returns `host:port`. Raises OSError."""
+        core, loop = self._core, asyncio.get_running_loop()
+        context = tls_context(self._state_dir)
+        server = await loop.create_server(lambda: Connection(core), host, 0, ssl=context, backlog=BACKLOG)
+        self._further.append(server)
+        return f"{host}:{server.sockets[0].getsockname()[1]}"
+
     async def close(self) -> None:
         """Close all connections and commit everything."""
         core = self._core
-        if self._server is not None:
-            self._server.close()
+        for server in (self._server, *self._further):
+            if server is not None:
+                server.close()
         for connection in list(core.connections):
             connection.close()
             connection.abort()

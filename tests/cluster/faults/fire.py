@@ -134,6 +134,20 @@ class Fire:
         """Return how many platform events of a name there are."""
         return int(await self.scalar(select(func.count()).where(platform_events.c.name == name)))
 
+    async def bring(self, numbers: Sequence[Number], role: Role) -> None:
+        """Move the workspaces of these numbers to an instance, and wait until they are connected there."""
+        stand = self.stand
+        for number in numbers:
+            body = {"workspace_id": str(number.workspace.id), "target_instance_id": role.name}
+            await stand.api.insist("POST", "/admin/cluster/migrate", body, headers=stand.owner_headers)
+
+        async def there() -> bool:
+            owned = (await self.owned()).get(role.name, [])
+            return all(number in owned for number in numbers)
+
+        await eventually(there, within_s=60, every_s=0.2, what=f"{len(numbers)} numbers are on {role.name}")
+        await stand.connected(numbers)
+
     # -- cutting ------------------------------------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
@@ -187,22 +201,22 @@ class Fire:
         for role in stand.roles.values():
             role.thaw()
         await asyncio.gather(*(role.start() for role in stand.roles.values() if not role.running))
+        for name, member in (await stand.members()).items():
+            if member.state == "draining":
+                path = f"/admin/cluster/instances/{name}/resume"
+                await stand.api.insist("POST", path, headers=stand.owner_headers)
         await stand.connected(self.numbers, within_s=90)
 
     async def _story(self, since: dt.datetime) -> str:
         """Return what an engineer wants to see beside a failure: who owns what, and what the roles logged."""
-        lines = []
+        stand, first = self.stand, f"{since:%Y-%m-%dT%H:%M:%S}"
+        lines: list[str] = []
         with contextlib.suppress(BlazzError):
-            lines += [
-                f"{one.phone}: {await self.stand.assignment(one)}, {await self.stand.status(one)}"
-                for one in self.numbers
-            ]
-        for role in self.stand.roles.values():
-            lines.append(f"--- {role.name}")
-            for line in role.log.read_text(errors="replace").splitlines():
-                if line[:19] >= f"{since:%Y-%m-%dT%H:%M:%S}" and " request " not in line:
-                    lines.append(line[:400])
-        return "\n".join(lines)
+            lines += [f"{one.phone}: {await stand.status(one)}, {await stand.assignment(one)}" for one in self.numbers]
+        for role in stand.roles.values():
+            logged = role.log.read_text(errors="replace").splitlines()
+            lines += [f"--- {role.name}", *(line for line in logged if line[:19] >= first and " request " not in line)]
+        return "\n".join(line[:400] for line in lines)
 
     # -- judging ------------------------------------------------------------------------------------------------
 

@@ -7,17 +7,20 @@ import random
 import pytest
 
 from tests.cluster.faults.fire import Fire
-from tests.support.cluster import Role
+from tests.support.cluster import Number, Role
 
 pytestmark = [pytest.mark.anyio, pytest.mark.engine, pytest.mark.slow, pytest.mark.database]
 pytestmark += [pytest.mark.timeout(300)]
 
 
-async def restart_with(fire: Fire, role: Role, failpoints: str) -> None:
-    """Start a role again with failpoints."""
+async def armed(fire: Fire, failpoints: str) -> tuple[Role, list[Number]]:
+    """Start an instance again with failpoints, and move two numbers to it."""
     await fire.heal()
+    role, numbers = fire.stand.instances[1], fire.numbers[:2]
     await role.stop()
     await role.start(failpoints=failpoints)
+    await fire.bring(numbers, role)
+    return role, numbers
 
 
 @pytest.mark.parametrize("action", ["kill", "hang"])
@@ -27,7 +30,8 @@ async def test_a_leader_that_is_cut_in_its_failover_transaction_is_followed_by_a
     for role in fire.stand.workers:
         if role is not leader:
             await role.stop()
-    await restart_with(fire, leader, f"failover.checked={action}")
+    await leader.stop()
+    await leader.start(failpoints=f"failover.checked={action}")
     assert await fire.stand.leader() is leader
     await next(role for role in fire.stand.workers if role is not leader).start()
     async with fire.cut(f"failover.checked={action}") as cut:
@@ -45,12 +49,8 @@ async def test_a_leader_that_is_cut_in_its_failover_transaction_is_followed_by_a
 @pytest.mark.parametrize("point", ["handover.closed", "handover.committed"])
 async def test_an_owner_that_dies_in_a_hand_over_leaves_one_owner(fire: Fire, point: str) -> None:
     stand = fire.stand
-    await fire.heal()
-    owner = await fire.busiest()
-    await restart_with(fire, owner, f"{point}=kill")
+    owner, left = await armed(fire, f"{point}=kill")
     async with fire.cut(f"{point}=kill") as cut:
-        left = (await fire.owned())[owner.name]
-        assert left
         cut.started()
         await stand.api.insist("POST", f"/admin/cluster/instances/{owner.name}/drain", headers=stand.owner_headers)
         await owner.reached(point)
@@ -59,11 +59,8 @@ async def test_an_owner_that_dies_in_a_hand_over_leaves_one_owner(fire: Fire, po
 
 
 async def test_a_process_that_dies_before_a_commit_has_done_nothing(fire: Fire) -> None:
-    await fire.heal()
-    owner = await fire.busiest()
-    await restart_with(fire, owner, f"db.before_commit=kill@{random.randint(30, 120)}")
+    owner, left = await armed(fire, f"db.before_commit=kill@{random.randint(90, 130)}")
     async with fire.cut("db.before_commit=kill in an instance") as cut:
-        left = (await fire.owned()).get(owner.name, [])
         await owner.reached("db.before_commit", within_s=60)
         cut.started()
         await owner.ended()
@@ -71,16 +68,16 @@ async def test_a_process_that_dies_before_a_commit_has_done_nothing(fire: Fire) 
 
 
 async def test_a_leader_that_dies_before_a_commit_is_followed_by_another(fire: Fire) -> None:
-    await fire.heal()
-    leader = await fire.stand.leader()
-    for role in fire.stand.workers:
-        await role.stop()
-    await leader.start(failpoints=f"db.before_commit=kill@{random.randint(12, 20)}")
-    await next(role for role in fire.stand.workers if role is not leader).start()
     async with fire.cut("db.before_commit=kill in the leader") as cut:
+        leader = await fire.stand.leader()
+        for role in fire.stand.workers:
+            await role.stop()
+        await leader.start(failpoints=f"db.before_commit=kill@{random.randint(20, 40)}")
+        assert await fire.stand.leader() is leader
+        await next(role for role in fire.stand.workers if role is not leader).start()
         owner = await fire.busiest()
         left = (await fire.owned())[owner.name]
         cut.started()
         await owner.kill("both")
-        await leader.reached("db.before_commit")
+        await leader.reached("db.before_commit", within_s=60)
         await cut.moved(left, owner)

@@ -34,6 +34,8 @@ class Role:
         self.engine_pid: int | None = None
         self.log = directory.parent / f"{name}.log"
         self.failpoint_log = directory.parent / f"{name}.failpoints"
+        self.prefix: tuple[str, ...] = ()
+        """What the command stands behind, as `ip netns exec NAME` does."""
         self._arguments = arguments
         self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
@@ -73,7 +75,16 @@ class Role:
         environment |= {f"BLAZZ_{name.upper()}": str(value) for name, value in settings.items()}
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "blazz", self.kind, *self._arguments, "--ready-json", "--parent-stdin"),
+                *(
+                    *self.prefix,
+                    sys.executable,
+                    "-m",
+                    "blazz",
+                    self.kind,
+                    *self._arguments,
+                    "--ready-json",
+                    "--parent-stdin",
+                ),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,

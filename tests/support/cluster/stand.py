@@ -88,12 +88,13 @@ class ClusterStand:
 
     # -- roles --------------------------------------------------------------------------------------------------
 
-    def add_role(self, kind: Kind, **settings: object) -> Role:
+    def add_role(self, kind: Kind, *, network_address: str | None = None, **settings: object) -> Role:
         """Return a further role, not started yet; the next index of its kind is its name."""
         name = f"{kind}-{sum(role.kind == kind for role in self.roles.values())}"
         arguments = [
             *("--network", "simulated", "--network-id", self.network.network_id),
-            *("--network-address", self.network.wire_address, "--network-ca", str(self.network.ca_path)),
+            *("--network-address", network_address or self.network.wire_address),
+            *("--network-ca", str(self.network.ca_path)),
             *("--network-root-key", str(self.network.root_key_path)),
         ]
         if kind != "instance":
