@@ -40,8 +40,8 @@ class SlowAnswers:
             await self.gate.wait()
         return answer
 
-    async def write(self, *arguments: Any) -> Any:
-        return await self._database.write(*arguments)
+    async def write(self, *arguments: Any, **more: Any) -> Any:
+        return await self._database.write(*arguments, **more)
 
 
 class Sessions:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import pytest
 
 from blazz.cluster.tables import assignments
 from blazz.sessions import reports
+from blazz.sessions.storage import verdicts
 from tests.support.network import simulated_network
 from tests.support.product import Blazz, Number, running, text
 from tests.support.waiting import eventually
@@ -153,3 +155,27 @@ async def test_a_status_that_nobody_renews_expires(tmp_path: Path) -> None:
             return bool((await blazz.account(number.account_id))["status_expires_at"] > first)
 
         await eventually(renewed, what="the claim is renewed")
+
+
+async def test_a_missing_store_fails_its_number_and_comes_back_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verdicts, "_MISSING_S", 0.5)
+    async with simulated_network(tmp_path / "network") as network:
+        blazz = Blazz(tmp_path / "blazz", network)
+        await blazz.start()
+        lost, other = await blazz.link(), await blazz.link()
+        await blazz.stop()
+        (directory,) = (tmp_path / "blazz" / "sessions").glob(f"*/session_{lost.account_id}")
+        aside = directory.rename(tmp_path / "aside")
+        await blazz.start()
+        row = await blazz.status(lost.account_id, "failed")
+        assert "not there" in row["status_detail"]
+        assert row["jid"], "nobody has unlinked it"
+        await blazz.status(other.account_id, "connected")
+        assert await wanted(blazz, lost) == "running"
+        # the share is mounted again: nobody has to do anything
+        shutil.rmtree(directory, ignore_errors=True)
+        aside.rename(directory)
+        await blazz.status(lost.account_id, "connected")
+        await blazz.stop()

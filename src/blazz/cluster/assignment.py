@@ -141,12 +141,12 @@ def want_stopped(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID) -> None
 
 
 def hand_over(
-    tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, epoch: int, away_at: dt.datetime
+    tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, epoch: int, away_at: dt.datetime, *, closed: bool = True
 ) -> HandOver | None:
     """Give a session that its owner has closed to the instance that it is to move to.
 
     None when it need not move any more, or its destination takes nothing: the owner then starts it again. `away_at` is
-    when the owner closed it.
+    when the owner closed it; `closed` says that nothing of it can touch the store any more.
     """
     seen = repository.find_assignment(tx, workspace_id, account_id)
     target_id = None if seen is None else seen["move_to"]
@@ -171,7 +171,7 @@ def hand_over(
             "generation": target["generation"],
             "epoch": epoch + 1,
             "assigned_at": now,
-            "previous_closed": True,
+            "previous_closed": closed and row["previous_closed"],
             "previous_instance_id": row["instance_id"],
             "previous_instance_index": None if former is None else former["index"],
             "migration_count": row["migration_count"] + 1,

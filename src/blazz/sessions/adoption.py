@@ -188,7 +188,7 @@ class Adoption:
             await self._quiet(session.account_id, _QUIET_S)
             away_at = utc_now()
             session.interrupted = True
-            await self._supervisor.end(session, _MOVING if session.linked else None)
+            closed = await self._supervisor.end(session, _MOVING if session.linked else None)
             failpoints.reach("handover.closed")
             given = await self._database.write(
                 Workspace(session.workspace_id),
@@ -197,6 +197,7 @@ class Adoption:
                 session.account_id,
                 session.epoch,
                 away_at,
+                closed=closed,
             )
         finally:
             session.leaving = False

@@ -35,7 +35,9 @@ class Session:
     use_qr: bool = True
     qr: QrView | None = None
     retry: asyncio.TimerHandle | None = None
-    """The one retry after `replaced`."""
+    """The one retry after `replaced`, or the next one after a start that failed."""
+    failed_starts: int = 0
+    """In a row."""
     replaced_once: bool = False
     leaving: bool = False
     """It is about to be closed for another instance: nothing new is sent."""

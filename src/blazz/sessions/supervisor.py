@@ -35,6 +35,7 @@ from blazz.sessions.quarantine import Quarantine
 from blazz.sessions.registry import Registry, Session
 from blazz.sessions.reports import ReportHooks, Reports
 from blazz.sessions.statuses import Change, StatusBoard
+from blazz.sessions.storage.verdicts import start_failure
 from blazz.sessions.stores import put_aside, store_path
 from blazz.sessions.tasks import TaskSet
 from blazz.sessions.transitions import Verdict
@@ -266,27 +267,37 @@ class Supervisor:
             raise
         except EngineError as error:
             session.started = False
-            self.board.post(self.reports.set_status(session, self._start_failed(error)))
+            self._start_failed(session, error)
             raise
-        session.linked, session.previous_closed = reply.linked, True
+        session.linked, session.previous_closed, session.failed_starts = reply.linked, True, 0
 
-    @staticmethod
-    def _start_failed(error: EngineError) -> Verdict:
-        if error.word == "store_missing":
-            detail = "The stored pairing is gone; link the number again."
-            return Verdict("logged_out", "error", detail, final=True, stop=True)
-        return Verdict("failed", "error", f"The session cannot start: {error}"[:255], final=True)
+    def _start_failed(self, session: Session, error: EngineError) -> None:
+        """Say why a session did not start, and plan the next try if time may help."""
+        failure = start_failure(error, session.account_id, attempt=session.failed_starts)
+        session.failed_starts += 1
+        self.board.post(self.reports.set_status(session, failure.verdict))
+        if failure.retry_after_s is not None:
+            loop = asyncio.get_running_loop()
+            session.retry = loop.call_later(failure.retry_after_s, self.resume, session)
 
-    async def end(self, session: Session, verdict: Verdict | None) -> None:
-        """Stop a session in the engine host, as far as it runs, and store `verdict`."""
+    async def end(self, session: Session, verdict: Verdict | None) -> bool:
+        """Stop a session in the engine host, as far as it runs, and store `verdict`.
+
+        Tells whether its store is closed for certain: storage that hangs may still be written to later.
+        """
         session.cancel_retry()
         session.wanted = session.started = session.connected = False
         client = self.keeper.client
+        closed = True
         if client is not None:
-            with contextlib.suppress(EngineError):
+            try:
                 await client.stop_session(session.ref)
+            except EngineError as error:
+                closed = False
+                _log.warning("session not stopped for certain", account=str(session.account_id), error=str(error))
         if verdict is not None:
             await self.board.write(self.reports.set_status(session, verdict))
+        return closed
 
     async def unpair(self, session: Session, *, start: bool) -> bool:
         """Remove the pairing at WhatsApp and here, and stop; returns whether WhatsApp was reached.
