@@ -16,14 +16,17 @@ ON_MARIADB = "on_mariadb"
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{ON_MARIADB}: also runs on MariaDB in the short run")
+    config.addinivalue_line(
+        "markers", "fire: a cut of a cluster under traffic; `make prove` runs all, the short ones, too"
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run on PostgreSQL; the long matrix and marked tests on MariaDB, too."""
+    """Run on PostgreSQL and MariaDB; in the short run on MariaDB only what is marked for it."""
     if "fire_kind" in metafunc.fixturenames:
-        marked = metafunc.definition.get_closest_marker
-        kinds = ["postgresql", *(["mariadb"] if marked(ON_MARIADB) or marked("prove") else [])]
-        metafunc.parametrize("fire_kind", kinds, indirect=True, scope="package")
+        short = metafunc.definition.get_closest_marker(ON_MARIADB) is not None
+        mariadb = pytest.param("mariadb", marks=[] if short else [pytest.mark.prove])
+        metafunc.parametrize("fire_kind", ["postgresql", mariadb], indirect=True, scope="package")
 
 
 @pytest.fixture(scope="package")

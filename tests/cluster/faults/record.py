@@ -13,7 +13,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 DIRECTORY = "BLAZZ_PROVE_DIR"
 """Names where the output of a whole run is kept; set by `make prove`."""
-_HEADINGS = ("class", "runs", "sent", "received", "lost", "doubled", "redelivered", "undecrypted", "retried", "away s")
+_HEADINGS = (
+    "class",
+    "runs",
+    "sent",
+    "received",
+    "lost",
+    "doubled",
+    "redelivered",
+    "undecrypted",
+    "retried",
+    "away s",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +51,7 @@ CUTS: list[Cut] = []
 
 
 def table(cuts: Sequence[Cut]) -> list[str]:
-    """Return the cuts as lines of text, one for each class and database."""
+    """Return the cuts as lines of text, one for each class and database; times away as median and maximum."""
     groups: dict[str, list[Cut]] = {}
     for cut in cuts:
         groups.setdefault(f"{cut.name}, {cut.database}", []).append(cut)

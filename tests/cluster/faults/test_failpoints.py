@@ -10,7 +10,7 @@ from tests.cluster.faults.fire import Fire
 from tests.support.cluster import Number, Role
 
 pytestmark = [pytest.mark.anyio, pytest.mark.engine, pytest.mark.slow, pytest.mark.database]
-pytestmark += [pytest.mark.timeout(300)]
+pytestmark += [pytest.mark.fire, pytest.mark.timeout(300)]
 
 
 async def armed(fire: Fire, failpoints: str) -> tuple[Role, list[Number]]:
@@ -23,7 +23,7 @@ async def armed(fire: Fire, failpoints: str) -> tuple[Role, list[Number]]:
     return role, numbers
 
 
-@pytest.mark.parametrize("action", ["kill", "hang"])
+@pytest.mark.parametrize("action", ["kill", pytest.param("hang", marks=pytest.mark.prove)])
 async def test_a_leader_that_is_cut_in_its_failover_transaction_is_followed_by_another(fire: Fire, action: str) -> None:
     await fire.heal()
     leader = await fire.stand.leader()
@@ -46,7 +46,7 @@ async def test_a_leader_that_is_cut_in_its_failover_transaction_is_followed_by_a
     await leader.kill()
 
 
-@pytest.mark.parametrize("point", ["handover.closed", "handover.committed"])
+@pytest.mark.parametrize("point", [pytest.param("handover.closed", marks=pytest.mark.prove), "handover.committed"])
 async def test_an_owner_that_dies_in_a_hand_over_leaves_one_owner(fire: Fire, point: str) -> None:
     stand = fire.stand
     owner, left = await armed(fire, f"{point}=kill")
@@ -58,6 +58,7 @@ async def test_an_owner_that_dies_in_a_hand_over_leaves_one_owner(fire: Fire, po
         await cut.moved(left, owner)
 
 
+@pytest.mark.prove
 async def test_a_process_that_dies_before_a_commit_has_done_nothing(fire: Fire) -> None:
     owner, left = await armed(fire, f"db.before_commit=kill@{random.randint(90, 130)}")
     async with fire.cut("db.before_commit=kill in an instance") as cut:
@@ -67,6 +68,7 @@ async def test_a_process_that_dies_before_a_commit_has_done_nothing(fire: Fire) 
         await cut.moved(left, owner)
 
 
+@pytest.mark.prove
 async def test_a_leader_that_dies_before_a_commit_is_followed_by_another(fire: Fire) -> None:
     async with fire.cut("db.before_commit=kill in the leader") as cut:
         leader = await fire.stand.leader()

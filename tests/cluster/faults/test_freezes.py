@@ -12,10 +12,10 @@ from tests.support.network import alive
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.anyio, pytest.mark.engine, pytest.mark.slow, pytest.mark.database]
-pytestmark += [pytest.mark.timeout(300)]
+pytestmark += [pytest.mark.fire, pytest.mark.timeout(300)]
 
 
-@pytest.mark.parametrize("what", ["both", "python"])
+@pytest.mark.parametrize("what", ["both", pytest.param("python", marks=pytest.mark.prove)])
 async def test_a_frozen_instance_that_thaws_says_nothing_more_for_what_it_has_lost(fire: Fire, what: What) -> None:
     async with fire.cut(f"frozen: {what}") as cut:
         owner = await fire.busiest()

@@ -12,9 +12,10 @@ from tests.cluster.faults.fire import LEASE_S, SCOPE, Fire, fire_on
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.anyio, pytest.mark.engine, pytest.mark.slow, pytest.mark.database]
-pytestmark += [pytest.mark.timeout(300)]
+pytestmark += [pytest.mark.fire, pytest.mark.timeout(300)]
 
 
+@pytest.mark.prove
 async def test_a_former_leader_that_wakes_up_moves_nothing_a_second_time(fire: Fire) -> None:
     stand = fire.stand
     async with fire.cut("two leaders") as cut:
@@ -55,6 +56,7 @@ async def test_when_most_instances_are_gone_at_once_a_second_lease_is_waited_for
         assert set(await fire.owned()) == {survivor.name}
 
 
+@pytest.mark.prove
 async def test_numbers_that_fit_nowhere_wait_visibly_and_are_served_when_there_is_room(tmp_path: Path) -> None:
     settings = {"instance_capacity": 4, "placement_strategy": "least_loaded", "n_minus_one": "off"}
     async with fire_on(

@@ -13,7 +13,7 @@ from tests.cluster.faults.fire import SCOPE, Fire
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.anyio, pytest.mark.engine, pytest.mark.slow, pytest.mark.database]
-pytestmark += [pytest.mark.timeout(300)]
+pytestmark += [pytest.mark.fire, pytest.mark.timeout(300)]
 AWAY_S = 5.0  # product rule
 
 
@@ -49,6 +49,7 @@ async def test_a_drained_instance_gives_its_numbers_away_one_by_one(fire: Fire) 
         await stand.api.insist("POST", f"{path}/resume", headers=stand.owner_headers)
 
 
+@pytest.mark.prove
 async def test_an_instance_that_dies_in_its_drain_loses_nothing(fire: Fire) -> None:
     stand = fire.stand
     async with fire.cut("killed while draining") as cut:

@@ -17,7 +17,7 @@ from tests.support.cluster.namespace import Namespace, namespace
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.anyio, pytest.mark.engine, pytest.mark.slow, pytest.mark.database]
-pytestmark += [pytest.mark.timeout(300)]
+pytestmark += [pytest.mark.fire, pytest.mark.timeout(300)]
 WHATSAPP, DATABASE, OTHERS = "whatsapp", "database", "others"
 
 
@@ -62,7 +62,13 @@ async def remote_instance(fire: Fire) -> AsyncIterator[Remote]:
                 del stand.roles[role.name]
 
 
-@pytest.mark.parametrize("cables", [(DATABASE,), (DATABASE, WHATSAPP, OTHERS)], ids=["database", "everything"])
+@pytest.mark.parametrize(
+    "cables",
+    [
+        pytest.param((DATABASE,), id="database", marks=pytest.mark.prove),
+        pytest.param((DATABASE, WHATSAPP, OTHERS), id="everything"),
+    ],
+)
 async def test_an_instance_that_is_cut_from_the_database_falls_silent_and_others_go_on(
     fire: Fire, cables: tuple[str, ...]
 ) -> None:
@@ -86,6 +92,7 @@ async def test_an_instance_that_is_cut_from_the_database_falls_silent_and_others
             assert role.name not in await fire.owned()
 
 
+@pytest.mark.prove
 async def test_an_instance_that_is_cut_from_whatsapp_keeps_its_numbers(fire: Fire) -> None:
     async with remote_instance(fire) as remote:
         async with fire.cut("cables pulled: whatsapp") as cut:
@@ -100,6 +107,7 @@ async def test_an_instance_that_is_cut_from_whatsapp_keeps_its_numbers(fire: Fir
         fire.witness.cut_off.discard(remote.role.name)
 
 
+@pytest.mark.prove
 async def test_an_instance_that_gateways_cannot_reach_keeps_its_numbers_and_sends(fire: Fire) -> None:
     async with remote_instance(fire) as remote, fire.cut("cables pulled: others"):
         before, number = await fire.epochs(), remote.numbers[0]

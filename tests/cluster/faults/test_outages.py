@@ -13,7 +13,7 @@ from tests.support.cluster import Role
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.anyio, pytest.mark.engine, pytest.mark.slow, pytest.mark.database]
-pytestmark += [pytest.mark.timeout(300)]
+pytestmark += [pytest.mark.fire, pytest.mark.timeout(300)]
 HOUR_S = 3600
 
 
@@ -39,7 +39,7 @@ async def test_a_long_outage_of_the_database_disconnects_numbers_and_moves_none(
         assert await fire.events_named("instance.down") == given_up
 
 
-@pytest.mark.parametrize("offset_s", [HOUR_S, -HOUR_S])
+@pytest.mark.parametrize("offset_s", [HOUR_S, pytest.param(-HOUR_S, marks=pytest.mark.prove)])
 async def test_a_clock_that_is_wrong_by_an_hour_moves_nothing_and_is_shown(
     fire: Fire, offset_s: int, tmp_path: Path
 ) -> None:
