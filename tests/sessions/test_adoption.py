@@ -64,8 +64,9 @@ class Sessions:
         self.begun.append((spec.account_id, spec.epoch))
         return session
 
-    async def end(self, session: Session, verdict: object) -> None:
+    async def end(self, session: Session, verdict: object) -> bool:
         session.started = session.wanted = False
+        return True
 
 
 class Scene:
