@@ -8,6 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from blazz.cluster import service as cluster
+from blazz.kit.db import Platform
 from tests.support.cluster import cluster_stand
 
 pytestmark = [pytest.mark.anyio, pytest.mark.engine, pytest.mark.database]
@@ -46,3 +48,15 @@ async def test_numbers_leave_an_instance_that_ends_without_waiting_for_its_lease
         assert (await stand.assignment(number)).previous_closed
         (await stand.traffic.complete()).expect_nothing_lost()
         assert stand.network.stats().replaced == 0
+
+
+async def test_an_instance_whose_name_was_taken_ends_and_says_so(tmp_path: Path) -> None:
+    async with cluster_stand(tmp_path, instances=1, lease_s=3, renew_s=0.5) as stand:
+        number = await stand.link()
+        (instance,) = stand.instances
+        taken = cluster.Member(instance.name, 10, "1", host="elsewhere")
+        await stand.database.write(Platform("test"), cluster.register, taken)
+        assert await instance.ended() == 1
+        await instance.engine_gone()
+        assert (await stand.assignment(number)).epoch == 2
+        assert (await stand.members())[instance.name].state == "healthy", "it has signed off nobody else"

@@ -15,6 +15,7 @@ import structlog
 import uvloop
 
 from blazz.cli.console import line
+from blazz.kit.errors import BlazzError
 from blazz.kit.logging import configure_logging
 from blazz.kit.settings import Settings
 
@@ -69,28 +70,56 @@ class Part(Protocol):
         """End everything. Idempotent."""
 
 
-def run(settings: Settings, part: Part, announce: Announce, *, parent_stdin: bool, role: str = "") -> None:
+def run(
+    settings: Settings,
+    part: Part,
+    announce: Announce,
+    *,
+    parent_stdin: bool,
+    role: str = "",
+    broken: Callable[[], Awaitable[BlazzError]] | None = None,
+) -> None:
     """Run until SIGINT, SIGTERM or the parent's end. `announce` is called with the seconds that the start took.
 
-    Raises BlazzError when the start fails. `role` stands in every line of the log.
+    Raises BlazzError when the start fails, or what `broken` returns: why the part cannot go on. `role` stands in every
+    line of the log.
     """
     configure_logging(settings)
     if role:
         structlog.contextvars.bind_contextvars(role=role)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(part, announce, parent_stdin))
+        runner.run(_run(part, announce, parent_stdin, broken))
 
 
-async def _run(part: Part, announce: Announce, parent_stdin: bool) -> None:
+async def _run(
+    part: Part, announce: Announce, parent_stdin: bool, broken: Callable[[], Awaitable[BlazzError]] | None
+) -> None:
     ending = Ending(parent_stdin=parent_stdin)
     try:
         if not await _unless_asked(_begin(part, announce), ending):
             return
-        await ending.asked.wait()
+        await _until_asked(ending, broken)
         if not ending.at_once.is_set():
             await part.drain(ending.at_once)
     finally:
         await part.stop()
+
+
+async def _until_asked(ending: Ending, broken: Callable[[], Awaitable[BlazzError]] | None) -> None:
+    """Wait for the end that is asked for. Raises what `broken` returns, if that comes first."""
+    if broken is None:
+        await ending.asked.wait()
+        return
+    asked = asyncio.create_task(ending.asked.wait())
+    failing = asyncio.ensure_future(broken())
+    try:
+        await asyncio.wait({asked, failing}, return_when=asyncio.FIRST_COMPLETED)
+        if failing.done():
+            raise failing.result()
+    finally:
+        asked.cancel()
+        failing.cancel()
+        await asyncio.gather(asked, failing, return_exceptions=True)
 
 
 async def _begin(part: Part, announce: Announce) -> None:

@@ -12,6 +12,7 @@ from blazz.cli.console import line
 from blazz.cli.options import RoleOptions
 from blazz.instance.release import release, require_noted, supervisor_lock
 from blazz.instance.role import Instance
+from blazz.kit.errors import BlazzError
 from blazz.kit.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -65,6 +66,16 @@ class InstanceRole:
         """Stop everything. Idempotent."""
         await self._parts.aclose()
 
+    async def fenced(self) -> BlazzError:
+        """Wait until another process has this instance's name; returns the error to end with."""
+        await self.instance.supervisor.fenced.wait()
+        return BlazzError(
+            "fenced",
+            f"Another process runs as {self.settings.instance_id}; give each instance a name of its own "
+            "(BLAZZ_INSTANCE_ID).",
+            503,
+        )
+
     async def announce(self, seconds: float) -> None:
         """Tell whoever started this what runs."""
         instance = self.instance
@@ -88,7 +99,14 @@ def run(options: RoleOptions) -> None:
     """Run an instance until a signal. Raises BlazzError when it cannot start."""
     settings = options.settings()
     role = InstanceRole(settings, options)
-    life.run(settings, role, role.announce, parent_stdin=options.parent_stdin, role=settings.instance_id)
+    life.run(
+        settings,
+        role,
+        role.announce,
+        parent_stdin=options.parent_stdin,
+        role=settings.instance_id,
+        broken=role.fenced,
+    )
 
 
 def run_release(options: RoleOptions) -> bool:
