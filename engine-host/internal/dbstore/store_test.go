@@ -251,6 +251,7 @@ func TestOfEpochsThatRaceOnlyTheHighestCanWrite(t *testing.T) {
 	var group sync.WaitGroup
 	var mu sync.Mutex
 	owners := map[uint64]*opening{}
+	deadline := time.Now().Add(20 * time.Second)
 	for epoch := uint64(2); epoch < 14; epoch++ {
 		group.Go(func() {
 			owner, err := open(t, pools[epoch%2], "a", epoch)
@@ -258,6 +259,10 @@ func TestOfEpochsThatRaceOnlyTheHighestCanWrite(t *testing.T) {
 				t.Errorf("epoch %d: %v", epoch, err)
 			}
 			for err == nil { // writes until somebody takes it away, or the highest for a while
+				if time.Now().After(deadline) {
+					t.Errorf("epoch %d is never refused", epoch)
+					return
+				}
 				if err = put(t.Context(), owner, fmt.Sprint(epoch)); epoch == 13 {
 					mu.Lock()
 					owners[epoch] = owner
