@@ -140,6 +140,7 @@ class Instance:
             url=self.internal_url,
             host=await asyncio.to_thread(place_of, settings),
             pid=os.getpid(),
+            storage=storage.as_dict(),
             machine=machine(),
         )
         self.registration = registration = await database.write(

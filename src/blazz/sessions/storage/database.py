@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from blazz.accounts.storage import StorageNote, note_storage
 from blazz.accounts.verify import known_accounts
@@ -37,6 +38,10 @@ class DatabaseReport:
     def engine_environment(self) -> dict[str, str]:
         """Return the address, which holds a password."""
         return {_URL_VARIABLE: self.address}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what pages show; the address is not for them."""
+        return {"kind": "database", "level": "ok", "connections": self.connections}
 
 
 class DatabaseStorage:
