@@ -225,7 +225,11 @@ class Fire:
         await eventually(self._acknowledged, within_s=60, every_s=0.2, what="every message is acknowledged")
         await self.no_gaps()
         await self.stand.connected(self.numbers)
-        await eventually(self._one_owner_each, within_s=20, every_s=0.2, what="one engine host has each number")
+        try:
+            await eventually(self._one_owner_each, within_s=20, every_s=0.2, what="one engine host has each number")
+        except AssertionError as error:
+            error.add_note(f"stores open: {self._open_stores()}\nowners: {await self.epochs()}")
+            raise
         latest = {seen.number: (seen.instance, seen.epoch) for seen in self.witness.logins}
         epochs = await self.epochs()
         for number in self.numbers:
@@ -260,14 +264,19 @@ class Fire:
 
     async def _one_owner_each(self) -> bool:
         """Whether exactly the engine host of the owner has each number's store open, under the owner's epoch."""
-        found: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        found = self._open_stores()
+        epochs = await self.epochs()
+        return all(found.get(account) == [owner] for account, owner in epochs.items())
+
+    def _open_stores(self) -> dict[str, list[tuple[str | None, int]]]:
+        """Return by account which instances' engine hosts have its store open, and under which epoch."""
+        found: dict[str, list[tuple[str | None, int]]] = defaultdict(list)
         for role in self.stand.instances:
             pid = role.find_engine()
             if pid is not None:
                 for account, epoch in self.witness.epochs_open(pid).items():
                     found[account].append((role.name, epoch))
-        epochs = await self.epochs()
-        return all(found[account] == [owner] for account, owner in epochs.items())
+        return dict(found)
 
     # -- traffic ------------------------------------------------------------------------------------------------
 
