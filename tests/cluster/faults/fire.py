@@ -230,10 +230,15 @@ class Fire:
         except AssertionError as error:
             error.add_note(f"stores open: {self._open_stores()}\nowners: {await self.epochs()}")
             raise
-        latest = {seen.number: (seen.instance, seen.epoch) for seen in self.witness.logins}
         epochs = await self.epochs()
         for number in self.numbers:
-            assert latest.get(number.phone, epochs[number.account_id]) == epochs[number.account_id]
+            seen = [(one.instance, one.epoch) for one in self.witness.logins if one.number == number.phone]
+            name, epoch = epochs[number.account_id]
+            # an engine host may have closed a store's file for a moment: then the epoch is not to be seen
+            known = seen[-1:] in ([], [(name, epoch)], [(name, None)])
+            assert known, f"{number.phone} is {name}'s under {epoch}; it logged in under {seen[-6:]}"
+        told = [one.epoch is not None for one in self.witness.logins]
+        assert sum(told) * 2 >= len(told), "the witness has to see the epochs of most logins"
         stats = self.stand.network.stats()
         assert stats.stanzas_from_older_connection == 0
         assert stats.logins_below_epoch == 0, f"a login under a lower epoch: {self.witness.logins[-20:]}"
@@ -263,10 +268,10 @@ class Fire:
         return False
 
     async def _one_owner_each(self) -> bool:
-        """Whether exactly the engine host of the owner has each number's store open, under the owner's epoch."""
+        """Whether no engine host but the owner's has a number's store open, and that under the owner's epoch."""
         found = self._open_stores()
         epochs = await self.epochs()
-        return all(found.get(account) == [owner] for account, owner in epochs.items())
+        return all(found.get(account, [owner]) == [owner] for account, owner in epochs.items())
 
     def _open_stores(self) -> dict[str, list[tuple[str | None, int]]]:
         """Return by account which instances' engine hosts have its store open, and under which epoch."""
