@@ -12,6 +12,7 @@ import pytest
 from blazz.kit.db import Platform
 from blazz.kit.errors import BlazzError
 from blazz.sessions.storage.chore import StorageChore
+from blazz.sessions.storage.watch import StorageWatch
 from tests.support.network import simulated_network
 from tests.support.product import Blazz, Number, shown, text
 from tests.support.slow_fs import (
@@ -102,7 +103,9 @@ async def test_slow_storage_is_only_slow(tmp_path: Path) -> None:
         assert await built.blazz.bodies(from_me=False) == [f"in {serial}" for serial in range(5)]
         assert shown(built.network, built.customer) == [f"out {serial}" for serial in range(5)]
         assert (await built.blazz.account(second.account_id))["status"] == "connected"
-        report = built.blazz.instance.storage.report
+        storage = built.blazz.instance.storage
+        assert isinstance(storage, StorageWatch)
+        report = storage.report
         assert (report.shared, report.locks, report.synchronous) == (True, "none", "FULL")
 
 

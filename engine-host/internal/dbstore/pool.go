@@ -33,6 +33,7 @@ const (
 	lockTimeout = 6 * time.Second
 	idleTime    = time.Minute
 	tidyEvery   = 6 * time.Hour
+	firstTidy   = 5 * time.Minute // after a start there is more urgent work
 	closeWait   = time.Second
 )
 
@@ -64,7 +65,7 @@ type Pool struct {
 // with a store failure and are started again later.
 func Open(o Options) (*Pool, error) {
 	if !strings.HasPrefix(o.URL, "postgresql://") && !strings.HasPrefix(o.URL, "postgres://") {
-		return nil, fmt.Errorf("%w: session stores in a database need PostgreSQL; %s names no address postgresql://...",
+		return nil, fmt.Errorf("%w: session stores in a database need PostgreSQL, and %s names no address of one (postgresql://)",
 			ErrUnsupported, URLVariable)
 	}
 	config, err := pgxpool.ParseConfig(o.URL)
@@ -120,13 +121,14 @@ func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseco
 
 // tidyRegularly deletes what was set aside long enough ago. Every host does: who finds it first.
 func (p *Pool) tidyRegularly(ctx context.Context) {
-	ticker := time.NewTicker(tidyEvery)
-	defer ticker.Stop()
+	timer := time.NewTimer(firstTidy)
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-timer.C:
+			timer.Reset(tidyEvery)
 		}
 		if err := p.tidy(ctx, asideFor); err != nil && ctx.Err() == nil {
 			p.o.Log.Warn("stores of removed devices not deleted", "error", err)
