@@ -24,6 +24,7 @@ from blazz.kit.settings import Settings
 from blazz.kit.time import utc_now
 from blazz.sessions.registry import Registry, Session
 from blazz.sessions.storage.database import DatabaseStorageChore, database_address, require_kind
+from blazz.sessions.storage.repository import set_rows_aside
 from tests.support.cluster import ClusterStand, Number, cluster_stand
 from tests.support.databases import Servers, open_database
 from tests.support.network import engine_options, heartbeats, simulated_network
@@ -238,7 +239,7 @@ async def looks_right_to_operators(stand: ClusterStand, numbers: list[Number], n
 
 
 async def leaves_its_pairing_behind(stand: ClusterStand, number: Number) -> None:
-    """A number that is logged out has no pairing any more, and what it had is kept aside."""
+    """A number that is logged out has no pairing any more, and what it had is kept aside while it is linked again."""
     path, headers = f"/accounts/{number.account_id}", number.workspace.headers
     await stand.api.insist("POST", f"{path}/logout", {}, headers=headers)
 
@@ -250,6 +251,24 @@ async def leaves_its_pairing_behind(stand: ClusterStand, number: Number) -> None
         return await stand.database.read(_SCOPE, aside) == (1, 3)
 
     await eventually(kept, what="the old pairing is kept aside")
+    await stand.api.insist("POST", f"{path}/connect", {}, headers=headers)
+
+    async def code() -> str | None:
+        answer = await stand.api.request("GET", f"{path}/qr", headers=headers)
+        return str(answer.json()["code"]) if answer.status_code == 200 else None
+
+    shown = await eventually(code, within_s=30, what="a QR code")
+    await stand.network.link_qr(number.phone, str(shown))
+    await stand.connected([number])
+    assert await stand.database.read(_SCOPE, aside) == (1, 4)
+
+    # what an instance does when WhatsApp cannot be told of the end of a pairing
+    await stand.api.insist("POST", f"{path}/disconnect", {}, headers=headers)
+    epoch = (await stand.assignment(number)).epoch
+    await stand.database.write(_SCOPE, set_rows_aside, number.id, epoch - 1)
+    assert await stand.database.read(_SCOPE, aside) == (1, 4), "a former owner has no say"
+    await stand.database.write(_SCOPE, set_rows_aside, number.id, epoch)
+    assert await stand.database.read(_SCOPE, aside) == (2, 4)
 
 
 async def test_pairings_in_files_are_not_looked_for_in_the_database(migrated_address: str) -> None:
