@@ -30,6 +30,7 @@ from tests.support.databases import Servers, open_database
 from tests.support.network import engine_options, heartbeats, simulated_network
 from tests.support.rows import make_workspaces
 from tests.support.waiting import eventually
+from tools.setup.toolchains import find_go, go_environment
 from whatsim.model import FaultSpec
 
 pytestmark = [pytest.mark.anyio, pytest.mark.engine, pytest.mark.database, pytest.mark.timeout(240)]
@@ -150,6 +151,20 @@ async def test_only_postgresql_is_taken(tmp_path: Path) -> None:
     assert libpq_url("postgres://me:p%40ss@db:5433/x?ssl=true&ssl_ca=/ca.pem&prepared=no") == (
         "postgresql://me:p%40ss@db:5433/x?sslmode=require&sslrootcert=%2Fca.pem"
     )
+
+
+@pytest.mark.slow
+async def test_the_engine_hosts_own_tests_of_the_fence_pass_on_this_server(address: str) -> None:
+    """Races of epochs, frozen and late writers: they need the inside of the engine host and a real server."""
+    process = await asyncio.create_subprocess_exec(
+        *("go", "test", "-count=1", "./internal/dbstore"),
+        cwd=Path(__file__).parents[2] / "engine-host",
+        env={**go_environment(find_go()), "BLAZZ_TEST_POSTGRES_URL": address},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await asyncio.wait_for(process.communicate(), 230)
+    assert process.returncode == 0, said.decode()
 
 
 # -- a cluster without a shared directory ---------------------------------------------------------------------------
