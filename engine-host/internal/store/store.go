@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	_ "github.com/blazz/blazz/engine-host/internal/walog" // sets the Signal library's logger before its first message
 	wastore "go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/store/sqlstore"
 	waLog "go.mau.fi/whatsmeow/util/log"
