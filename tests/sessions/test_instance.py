@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import uuid
 from pathlib import Path
 
 import pytest
@@ -87,3 +89,24 @@ def test_quarantine_counts_within_ten_minutes() -> None:
     assert quarantine.implicated(["a"]) == {"a"}
     now[0] = 700.0
     assert quarantine.implicated(["a", "b"]) == set()
+
+
+async def test_one_thing_at_a_time_is_done_to_a_session_however_many_wait(tmp_path: Path) -> None:
+    async with simulated_network(tmp_path / "network") as network, running(tmp_path / "blazz", network) as blazz:
+        supervisor, account_id = blazz.instance.supervisor, uuid.UUID(int=1)
+        inside = most = 0
+
+        async def act() -> None:
+            nonlocal inside, most
+            async with supervisor.lock(account_id):
+                inside += 1
+                most = max(most, inside)
+                await asyncio.sleep(0)
+                inside -= 1
+
+        async def again_and_again() -> None:
+            for _ in range(20):
+                await act()
+
+        await asyncio.gather(*(again_and_again() for _ in range(4)))
+        assert most == 1

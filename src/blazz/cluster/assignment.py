@@ -15,7 +15,7 @@ from sqlalchemy import RowMapping
 
 from blazz.cluster import capacity, membership, moves, platform_log, repository, routing
 from blazz.cluster.capacity import InstanceLoad
-from blazz.cluster.placement import Placement, choose
+from blazz.cluster.placement import ALREADY_THERE, Placement, choose
 from blazz.kit.db import Database, Platform, Tx
 from blazz.kit.errors import BlazzError
 from blazz.kit.settings import Settings
@@ -249,7 +249,7 @@ def _choose(
     if row is not None and row["instance_id"] is not None and not placement.split:
         # linked here before: the store is at hand, as far as there is room
         here = next((load for load in loads if load.id == row["instance_id"]), None)
-        if here is not None and here.usable and here.room > 0 and placement.why != "the workspace is there already":
+        if here is not None and here.usable and here.room > 0 and placement.why != ALREADY_THERE:
             placement = Placement(here.id, here.generation, why="its store is there")
     check = capacity.n_minus_one_check(loads, 1)
     return placement, None if check.ok or settings.n_minus_one == "off" else check

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 
 import structlog
@@ -66,6 +67,7 @@ class Supervisor:
         self.draining = False
         self._figures = ProcessFigures()
         self._locks: dict[uuid.UUID, asyncio.Lock] = {}
+        self._lock_users: Counter[uuid.UUID] = Counter()
         self.ingest: Ingest | None = None
         self._tasks = TaskSet()
         self._stream: EventStream | None = None
@@ -145,12 +147,15 @@ class Supervisor:
     async def lock(self, account_id: uuid.UUID) -> AsyncIterator[None]:
         """Do one thing at a time to a session."""
         lock = self._locks.setdefault(account_id, asyncio.Lock())
+        self._lock_users[account_id] += 1
         try:
             async with lock:
                 yield
         finally:
-            if not lock.locked():
-                self._locks.pop(account_id, None)
+            # whoever waits counts too: between a release and the next holder's turn the lock is not locked
+            self._lock_users[account_id] -= 1
+            if not self._lock_users[account_id]:
+                del self._lock_users[account_id], self._locks[account_id]
 
     # -- the engine host ----------------------------------------------------------------------------------------
 
