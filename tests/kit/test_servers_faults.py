@@ -16,12 +16,14 @@ from sqlalchemy import select, text, update
 from sqlalchemy.exc import DataError
 
 from blazz import events
+from blazz.cli.doctor_servers import check_database_server
 from blazz.contacts.tables import contacts
 from blazz.kit import failpoints
 from blazz.kit.db import Database, ServerOptions, Tx, Workspace
 from blazz.kit.db.server import ServerBackend, examine_server
 from blazz.kit.errors import BlazzError
 from blazz.kit.postgres import PrivatePostgres
+from blazz.kit.settings import Settings
 from tests.kit.servers import PLATFORM, add_contact, kill_others, kill_own_connection, names, sleep
 from tests.support.databases import open_database
 from tests.support.rows import make_workspaces
@@ -257,6 +259,10 @@ async def test_a_server_that_would_lose_commits_is_refused(
         assert any(str(finding).startswith(told) for finding in findings)
         allowed = await Database.connect(url, ServerOptions(allow_unsafe_durability=True))
         await allowed.close()
+        for allow, level in ((False, "fail"), (True, "warn")):
+            settings = Settings(database_url=url, allow_unsafe_durability=allow)
+            found = await asyncio.to_thread(check_database_server, settings)
+            assert (found.level, told in found.detail) == (level, True)
     await (await Database.connect(database_url)).close()
 
 

@@ -12,6 +12,8 @@ from blazz import migrations
 from blazz.cli.doctor_findings import Finding, Level
 from blazz.events import service as events
 from blazz.kit.db import Database
+from blazz.kit.db.options import ServerOptions
+from blazz.kit.db.server import examine_server
 from blazz.kit.settings import Settings
 
 _ANSWER_S = 5.0
@@ -19,17 +21,22 @@ _SLOW_MS = 20.0  # a round trip; each message costs a few
 
 
 def check_database_server(settings: Settings) -> Finding:
-    """Connect as every role does (which refuses what could lose commits), compare the schema, time a round trip.
+    """Ask what the server is and whether it could lose commits, compare the schema, time a round trip.
 
     Raises BlazzError with what is wrong.
     """
     assert settings.database_url is not None
-    dialect, median = asyncio.run(_round_trips(settings))
+    version, unsafe = asyncio.run(examine_server(settings.database_url, ServerOptions.of(settings)))
+    if unsafe:
+        level: Level = "warn" if settings.allow_unsafe_durability else "fail"
+        risks = "; ".join(map(str, unsafe))
+        return Finding(level, "database", f"{version} may lose commits in a power cut: {risks}")
+    median = asyncio.run(_round_trips(settings))
     differences = migrations.check(settings.database_url)
     if differences:
         return Finding("fail", "database", f"schema differs ({differences[0]}, ...); run: blazz db upgrade")
-    level: Level = "warn" if median > _SLOW_MS else "ok"
-    return Finding(level, "database", f"{dialect}, schema ok, durable, a round trip takes {median:.1f} ms")
+    level = "warn" if median > _SLOW_MS else "ok"
+    return Finding(level, "database", f"{version}, schema ok, durable, a round trip takes {median:.1f} ms")
 
 
 def check_redis(settings: Settings) -> Finding:
@@ -46,7 +53,7 @@ def check_redis(settings: Settings) -> Finding:
     return Finding("ok", "redis", f"answers in {took:.1f} ms")
 
 
-async def _round_trips(settings: Settings) -> tuple[str, float]:
+async def _round_trips(settings: Settings) -> float:
     database = await Database.from_settings(settings)
     samples = []
     try:
@@ -56,7 +63,7 @@ async def _round_trips(settings: Settings) -> tuple[str, float]:
             samples.append((time.perf_counter() - began) * 1000)
     finally:
         await database.close()
-    return database.dialect, sorted(samples)[len(samples) // 2]
+    return sorted(samples)[len(samples) // 2]
 
 
 async def _ping(url: str) -> float:
