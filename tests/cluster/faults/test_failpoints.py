@@ -59,10 +59,11 @@ async def test_an_owner_that_dies_in_a_hand_over_leaves_one_owner(fire: Fire, po
 
 
 @pytest.mark.prove
-async def test_a_process_that_dies_before_a_commit_has_done_nothing(fire: Fire) -> None:
-    owner, left = await armed(fire, f"db.before_commit=kill@{random.randint(90, 130)}")
-    async with fire.cut("db.before_commit=kill in an instance") as cut:
-        await owner.reached("db.before_commit", within_s=60)
+@pytest.mark.parametrize("point", ["db.before_commit", "db.after_commit"])
+async def test_a_process_that_dies_around_a_commit_has_done_nothing_or_all_of_it(fire: Fire, point: str) -> None:
+    owner, left = await armed(fire, f"{point}=kill@{random.randint(90, 130)}")
+    async with fire.cut(f"{point}=kill in an instance") as cut:
+        await owner.reached(point, within_s=60)
         cut.started()
         await owner.ended()
         await cut.moved(left, owner)
