@@ -16,7 +16,6 @@ import httpx
 import pytest
 
 from blazz.cluster.commands import QrView
-from blazz.events import Wakeups
 from blazz.instance.server import InternalServer
 from blazz.kit.errors import BlazzError
 from blazz.kit.settings import Settings
@@ -86,13 +85,15 @@ async def test_a_skew_of_a_refused_caller_is_shown_in_the_health(
 ) -> None:
     with monkeypatch.context() as shifted:
         shifted.setattr("blazz.kit.signing.calls.wall_clock_ms", lambda: wall_clock_ms() - 3_600_000)
-        answer = await ask(http, instance, "/wake")
+        answer = await ask(http, instance, f"/sessions/{uuid.uuid4()}/qr")
     assert (answer.status, answer.content["code"]) == (401, "signature_expired")
     assert answer.content["skew_s"] == pytest.approx(-3600, abs=2)
     assert (await http.get(f"{instance.server.url}/health")).json()["clock_skew_s"] == pytest.approx(-3600, abs=2)
 
 
-@pytest.mark.parametrize("path", ["/internal/v1/wake", "/internal/v1/nothing", "/docs", "/api/v1/accounts", "/"])
+@pytest.mark.parametrize(
+    "path", ["/internal/v1/sessions/1/qr", "/internal/v1/nothing", "/docs", "/api/v1/accounts", "/"]
+)
 async def test_nothing_else_is_told_to_strangers(instance: RunningInstance, http: httpx.AsyncClient, path: str) -> None:
     for method in ("GET", "POST"):
         answer = await http.request(method, instance.server.url + path)
@@ -206,24 +207,11 @@ async def test_a_caller_that_sends_no_body_to_its_end_does_not_hold_the_instance
     monkeypatch.setattr("blazz.kit.signing.server._BODY_S", 0.1)
     port = int(instance.server.url.rsplit(":", 1)[1])
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"POST /internal/v1/wake HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+    writer.write(b"POST /internal/v1/sessions/1/qr HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
     await writer.drain()
     async with asyncio.timeout(5):
         assert b" 408 " in await reader.readline()
     writer.close()
-
-
-async def test_wake_ups_reach_the_listeners_where_no_valkey_carries_them(
-    built: Stand, instance: RunningInstance
-) -> None:
-    workspace = uuid.uuid4()
-    own, named, log = (Wakeups.shared().subscribe(topic) for topic in ("instance:instance-0", "outbox:1", workspace))
-    await built.client.wake(instance.server.url, instance.receiver)
-    assert own.is_set() and not named.is_set()
-    await built.client.wake(instance.server.url, instance.receiver, ["outbox:1", workspace])
-    assert named.is_set() and log.is_set()
-    with pytest.raises(BlazzError):
-        await built.client.wake(instance.server.url, Receiver("instance-0", 2))
 
 
 async def test_tls_with_an_authority_of_our_own(tmp_path: Path) -> None:

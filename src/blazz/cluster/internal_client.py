@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import uuid
 from collections import OrderedDict
-from collections.abc import Collection
 from typing import TypeVar
 
 import httpx
 import structlog
 from pydantic import BaseModel, ValidationError
 
-from blazz.cluster.wire import PREFIX, VERSION, VERSION_HEADER, Body, Done, Wake
-from blazz.events.wakeups import Topic
+from blazz.cluster.wire import VERSION, VERSION_HEADER, Body
 from blazz.kit import metrics
 from blazz.kit.errors import BlazzError, FieldError, unavailable
 from blazz.kit.signing import Answer, InternalKeys, Receiver, call_signed
@@ -22,7 +19,6 @@ from blazz.kit.signing import Answer, InternalKeys, Receiver, call_signed
 _log = structlog.get_logger(__name__)
 _A = TypeVar("_A", bound=BaseModel)
 _CONNECT_S = 2.0  # within one network; an address that swallows packets is given up after this
-_WAKE_S = 2.0
 _POOL_S = 5.0  # all connections to one instance are busy for this long
 _POOLS = 64  # addresses; instances that are gone leave theirs behind
 _IDLE_S = 30.0  # shorter than the receiver keeps an idle connection
@@ -89,13 +85,6 @@ class InternalClient:
         except BlazzError as error:
             _CALLS.labels("not_taken" if isinstance(error, NothingDone) else "failed").inc()
             raise
-
-    async def wake(self, url: str, receiver: Receiver, topics: Collection[Topic] = ()) -> None:
-        """Tell an instance that `topics` (its own when there is none) have news. Raises like `call`; only a hint."""
-        workspaces = [topic for topic in topics if isinstance(topic, uuid.UUID)]
-        names = [topic for topic in topics if isinstance(topic, str)]
-        body = Wake(topics=names, workspaces=workspaces)
-        await self.call(url, receiver, f"{PREFIX}/wake", body, Done, within_s=_WAKE_S)
 
     async def _send(self, url: str, receiver: Receiver, path: str, body: Body) -> Answer:
         try:

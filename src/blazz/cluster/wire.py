@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import uuid
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -59,13 +58,6 @@ class AskOnWhatsApp(Command):
     """`SessionCommands.on_whatsapp`."""
 
     phones: list[str] = Field(max_length=PER_CALL)
-
-
-class Wake(Body):
-    """News for the receiver's listeners, where no Valkey carries it: of its own topic when nothing is named."""
-
-    topics: list[str] = Field(default=[], max_length=1000)
-    workspaces: list[uuid.UUID] = Field(default=[], max_length=1000)  # whose logs have grown
 
 
 class Done(Body):

@@ -1,4 +1,4 @@
-"""The internal HTTP interface of an instance: commands to its sessions, wake-ups, health."""
+"""The internal HTTP interface of an instance: commands to its sessions, health."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from starlette.middleware import Middleware
 from blazz import __version__
 from blazz.cluster import wire
 from blazz.cluster.commands import SessionCommands
-from blazz.events.wakeups import Topic, Wakeups
 from blazz.instance.health import HealthFacts, HealthReport, HealthReporter
 from blazz.instance.ownership import OwnershipCheck
 from blazz.kit import metrics
@@ -118,13 +117,6 @@ async def _tell_version(response: Response) -> None:
 def _operations(parts: InternalParts, verifier: Verifier) -> APIRouter:
     router = APIRouter()
     reporter = HealthReporter(verifier.receiver)
-
-    @router.post(f"{wire.PREFIX}/wake")
-    async def wake(body: wire.Wake) -> wire.Done:
-        topics: list[Topic] = [*body.topics, *body.workspaces]
-        for topic in topics or [f"instance:{verifier.receiver.id}"]:
-            Wakeups.shared().notify(topic, forward=False)
-        return wire.Done()
 
     @router.get(METRICS)
     async def get_metrics() -> Response:
