@@ -182,6 +182,24 @@ async def test_sessions_that_fit_nowhere_wait_by_priority_and_are_served_when_th
     assert (await stage.assignment(first[0]))["queued_at"] is None
 
 
+async def test_what_nobody_had_room_for_is_the_instances_own_when_it_comes_back(stage: Stage) -> None:
+    await stage.join("a", 3)
+    workspace = await stage.workspace()
+    sessions = [await stage.session(workspace) for _ in range(3)]
+    await stage.join("b", 1)
+    controller = await leading(stage)
+    await stage.watch(controller, 2 * LEASE_S + 2, stage.members["b"])
+    (operation,) = await stage.operations()
+    assert (operation["state"], operation["moved"], operation["waiting"]) == ("running", 1, 2)
+    await stage.join("a", 3)
+    await stage.watch(controller, 1, *stage.members.values())
+    owners = await stage.owners()
+    assert sorted(owners[account] for account in sessions) == ["a", "a", "b"]
+    assert [(await stage.assignment(account))["queued_at"] for account in sessions] == [None] * 3
+    (operation,) = await stage.operations()
+    assert operation["state"] == "done", "its record does not stay open"
+
+
 async def test_two_leaders_cannot_both_act(stage: Stage) -> None:
     await four(stage)
     old = await leading(stage)

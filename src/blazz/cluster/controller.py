@@ -147,16 +147,21 @@ class Controller:
         silent = frozenset(item.counter.id for item in suspects)
         loads = [replace(load, alive=load.id not in silent) for load in instance_loads(view.instances)]
         more = gave_up
+        gone_ids = {instance.id for instance in view.instances if failover.is_gone(instance)}
         for instance in view.instances:
-            if failover.is_gone(instance):
+            if instance.id in gone_ids:
                 gone = Gone(instance.id, instance.generation, instance.released)
-                more = await self._reassign(gone, instance, loads, term) or more
+                recorded = any(one.kind == "failover" and one.instance_id == gone.id for one in view.operations)
+                more = await self._reassign(gone, instance, loads, term, recorded=recorded) or more
         for operation in view.operations:
             if operation.kind != "failover":
                 told = await self._database.write(
                     _SCOPE, planned_moves.step, term, operation.id, self._settings, silent
                 )
                 more = more or told.told > 0
+            elif operation.instance_id not in gone_ids:
+                # it came back, and what nobody had room for is its own again
+                await self._finish_failover(str(operation.instance_id))
         return more
 
     async def _give_up(self, suspects: list[Silent]) -> bool:
@@ -196,12 +201,16 @@ class Controller:
             await self._database.write(_SCOPE, moves.forget_fact, HOLD)
 
     async def _reassign(
-        self, gone: Gone, instance: Instance, loads: Sequence[InstanceLoad], term: leadership.Term
+        self, gone: Gone, instance: Instance, loads: Sequence[InstanceLoad], term: leadership.Term, *, recorded: bool
     ) -> bool:
-        """Give one batch of what an instance left to others; tells whether there is more to give."""
+        """Give one batch of what an instance left to others; tells whether there is more to give.
+
+        `recorded`: its failover has a record that is to be ended with the last session.
+        """
         left, spread = await self._database.read(_SCOPE, failover.plan, gone, loads, self._settings)
         if not left:
-            await self._finish_failover(instance.id)
+            if recorded:
+                await self._finish_failover(instance.id)
             return False
         detail = "both processes are proven gone" if gone.proven else "its lease has run out"
         operation = await self._database.write(_SCOPE, operations.begin_failover, gone.id, left, detail)
