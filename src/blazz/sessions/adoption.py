@@ -16,6 +16,7 @@ import structlog
 
 from blazz.accounts import service as accounts
 from blazz.cluster import service as cluster
+from blazz.cluster.routing import owners
 from blazz.events import Wakeups
 from blazz.kit import failpoints, metrics
 from blazz.kit.db import Database, Platform, Tx, Workspace
@@ -113,12 +114,12 @@ class Adoption:
         me = self._registration
         specs = accounts.sessions_to_run(tx, me.instance_id, me.generation)
         running = {spec.account_id for spec in specs}
-        stopped = {}
-        for account_id in known:
-            if account_id not in running:
-                row = cluster.assignment(tx, account_id)
-                if row is not None and (row.instance_id, row.generation) == (me.instance_id, me.generation):
-                    stopped[account_id] = row.epoch
+        others = [account_id for account_id in known if account_id not in running]
+        stopped = {
+            account_id: owner.epoch
+            for account_id, owner in (owners(tx, others) if others else {}).items()
+            if (owner.instance_id, owner.generation) == (me.instance_id, me.generation)
+        }
         return specs, stopped
 
     def _compare(self, session: Session, spec: accounts.SessionSpec) -> None:
