@@ -9,4 +9,4 @@ go build -o "$tools/" google.golang.org/protobuf/cmd/protoc-gen-go google.golang
 PATH="$tools:$PATH" "$python" -m grpc_tools.protoc -I ../proto \
   --go_out=. --go_opt=module=github.com/blazz/blazz/engine-host \
   --go-grpc_out=. --go-grpc_opt=module=github.com/blazz/blazz/engine-host \
-  blazz/engine/v1/engine.proto
+  $(cd ../proto && ls blazz/engine/v1/*.proto)

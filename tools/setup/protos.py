@@ -68,8 +68,7 @@ def generate_whatsapp_classes(log: CommandLog, sources: Path) -> None:
 
 def generate_engine_stubs(log: CommandLog) -> None:
     """Writes blazz._generated.engine (messages and gRPC stubs) from the engine contract."""
-    text = engine_contract().read_text()
-    _generate_python(log, "engine", {"engine.proto": text}, grpc=True)
+    _generate_python(log, "engine", {file.name: file.read_text() for file in engine_contract()}, grpc=True)
 
 
 def generate_engine_go(log: CommandLog, environment: Mapping[str, str]) -> None:
@@ -81,14 +80,15 @@ def generate_engine_go(log: CommandLog, environment: Mapping[str, str]) -> None:
             program = paths.TOOL_BIN / f"protoc-gen-{generator}"
             arguments += [f"--plugin=protoc-gen-{generator}={program}", f"--{generator}_out={out}"]
             arguments.append(f"--{generator}_opt=module={GO_MODULE}")
-        _protoc(log, [*arguments, engine_contract()], environment)
+        _protoc(log, [*arguments, *engine_contract()], environment)
         paths.GENERATED_GO.mkdir(parents=True, exist_ok=True)
         for file in sorted(out.rglob("*.go")):
             shutil.copyfile(file, paths.GENERATED_GO / file.name)
 
 
-def engine_contract() -> Path:
-    return paths.PROTO / "blazz" / "engine" / "v1" / "engine.proto"
+def engine_contract() -> list[Path]:
+    """The files of the contract; none imports another."""
+    return sorted((paths.PROTO / "blazz" / "engine" / "v1").glob("*.proto"))
 
 
 def _generate_python(log: CommandLog, package: str, files: Mapping[str, str], *, grpc: bool) -> None:

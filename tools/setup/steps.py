@@ -119,7 +119,7 @@ class Plan:
                 "Engine contract for Go",
                 lambda: protos.generate_engine_go(self.log, go_environment(self.go)),
                 after=(self._packages, "go-generators"),
-                inputs=lambda: [protos.engine_contract(), *_module_files(paths.ENGINE_HOST)],
+                inputs=lambda: [*protos.engine_contract(), *_module_files(paths.ENGINE_HOST)],
                 outputs=stubs,
                 missing=missing,
             ),
@@ -158,7 +158,7 @@ class Plan:
                 "Engine contract for Python",
                 lambda: protos.generate_engine_stubs(self.log),
                 after=(self._packages,),
-                inputs=lambda: [protos.engine_contract(), generator, paths.ROOT / "uv.lock"],
+                inputs=lambda: [*protos.engine_contract(), generator, paths.ROOT / "uv.lock"],
                 outputs=(paths.GENERATED_PYTHON / "engine" / "engine_pb2_grpc.py",),
             ),
             Step(
