@@ -54,11 +54,20 @@ class EngineClient:
             self._closed = True
             await self._channel.close()
 
+    @property
+    def channel(self) -> grpc.aio.Channel:
+        """The channel, for the stubs of the contract's other services."""
+        return self._channel
+
     async def _call(self, method: str, request: Any, timeout_s: float = _CALL_S) -> Any:
+        return await self.call(getattr(self._stub, method), request, timeout_s)
+
+    async def call(self, method: Any, request: Any, timeout_s: float = _CALL_S) -> Any:
+        """Call a method of a stub on this client's channel, within a time. Raises EngineError."""
         if self._closed:
             raise EngineGone("engine_gone", "the connection is closed")
         try:
-            return await getattr(self._stub, method)(request, timeout=timeout_s)
+            return await method(request, timeout=timeout_s)
         except grpc.aio.AioRpcError as error:
             raise classify(error) from None
         except (grpc.aio.UsageError, asyncio.InvalidStateError):
@@ -142,11 +151,16 @@ class EngineClient:
         await self._call("SendChatPresence", request)
 
     async def presence(self, ref: SessionRef, *, available: bool) -> None:
-        """Tell WhatsApp that we are available; only then it delivers the typing of others."""
+        """Tell WhatsApp whether we are available: others see it, and only then it delivers the typing of others."""
         await self._call(
             "SendPresence",
             pb.SendPresenceRequest(session_id=ref.session_id, epoch=ref.epoch, available=available),
         )
+
+    async def subscribe_presence(self, ref: SessionRef, address: str) -> None:
+        """Ask to be told whether a person is online, for as long as this connection stands."""
+        request = pb.SubscribePresenceRequest(session_id=ref.session_id, epoch=ref.epoch, jid=address)
+        await self._call("SubscribePresence", request)
 
     async def upload(self, ref: SessionRef, path: str, kind: pb.MediaType) -> pb.UploadReply:
         """Encrypt and upload a file given relative to the host's media directory."""
