@@ -26,6 +26,9 @@ def main() -> int:
     parser.add_argument("--instances", type=int, help="instances of a cluster instead of the benchmark's own number")
     parser.add_argument("--kills", type=int, default=20, help="kills of each kind for `failover` (default 20)")
     parser.add_argument("--messages", type=int, default=20, help="messages of each session for `scale` (default 20)")
+    parser.add_argument(
+        "--fsync-ms", type=int, default=0, help="`send` and `receive`: session stores on storage this much slower"
+    )
     options = parser.parse_args()
     results = {}
     for name in [options.name] if options.name else NAMES:

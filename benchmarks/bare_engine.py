@@ -25,12 +25,12 @@ from blazz.kit.time import boottime_ns
 class BareEngine:
     """One engine host with its event stream acknowledged at once."""
 
-    def __init__(self, network: dict[str, Any], directory: Path) -> None:
+    def __init__(self, network: dict[str, Any], directory: Path, sessions: Path) -> None:
         self._directory = directory
         # a Unix socket's path is limited to about 100 bytes, so it does not live in a deep directory
         self._socket_dir = Path(tempfile.mkdtemp(prefix="blazz-bare-"))
         socket = self._socket_dir / f"{secrets.token_hex(4)}.sock"
-        sessions, media = directory / "bare-sessions", directory / "bare-media"
+        media = directory / "bare-media"
         for path in (sessions, media):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._sessions_dir = sessions
@@ -137,5 +137,5 @@ async def _value(value: Any) -> Any:
 @contextlib.asynccontextmanager
 async def bare_engine(network: dict[str, Any], directory: Path) -> Any:
     """Start a bare engine host beside a running simulated network."""
-    async with BareEngine(network, directory) as engine:
+    async with BareEngine(network, directory, directory / "bare") as engine:
         yield engine

@@ -24,7 +24,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
     sessions = options.sessions or 50
     many: list[dict[str, float]] = []
     single: list[dict[str, float]] = []
-    async with stand(in_process_network=True) as built:
+    async with stand(in_process_network=True, fsync_ms=options.fsync_ms) as built:
         pairs = await built.link_many(sessions)
         numbers = [number for _, number in pairs]
         senders = [f"62815{index:07d}" for index in range(_SENDERS)]
@@ -44,6 +44,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
         "one_session_msgs_per_s": round(median([run["msgs_per_s"] for run in single]), 1),
         "cpu_ms_per_msg": {key: many[-1][key] for key in many[-1] if key.endswith("_cpu_ms")},
         "sessions": sessions,
+        "fsync_ms": options.fsync_ms,
         "machine": machine(),
     }
 

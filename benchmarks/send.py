@@ -22,12 +22,12 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
     product: dict[int, list[float]] = {callers: [] for callers in _CALLERS}
     bare: dict[int, list[float]] = {callers: [] for callers in _CALLERS}
     costs: list[dict[str, float]] = []
-    async with stand() as built:
+    async with stand(fsync_ms=options.fsync_ms) as built:
         accounts = [account for account, _ in await built.link_many(sessions)]
         recipients = [f"62814{index:07d}" for index in range(_RECIPIENTS)]
         for number in recipients:
             await built.phones.json("POST", "/phones", {"number": number})
-        async with BareEngine(built.network.ready, built.directory) as engine:
+        async with BareEngine(built.network.ready, built.directory, built.stores.with_name("bare")) as engine:
             await engine.link_many(built.phones, sessions)
             await _product_rate(built, accounts, recipients, 16, 200)
             await engine.send_rate(sessions, recipients, 200, 16)
@@ -50,6 +50,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
         "msgs_per_s_by_callers": {str(callers): round(median(rates), 1) for callers, rates in product.items()},
         "raw_msgs_per_s_by_callers": {str(callers): round(median(rates), 1) for callers, rates in bare.items()},
         "sessions": sessions,
+        "fsync_ms": options.fsync_ms,
         "machine": machine(),
     }
 

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import psutil
 
 from benchmarks.http import HttpError, LeanClient
+from benchmarks.slow_storage import slow_storage
 from whatsim.control import ControlServer, create_app
 from whatsim.network import Network, NetworkConfig
 from whatsim.serve import ready_line
@@ -90,7 +91,7 @@ def process_family(pid: int) -> list[psutil.Process]:
 @dataclass(slots=True)
 class Stand:
     """A running stand. `api` is authorised for the workspace; `phones` is the control API; `owner` are the headers of
-    the first owner's browser session."""
+    the first owner's browser session; `stores` is where session stores are."""
 
     directory: Path
     network: NetworkHost
@@ -100,6 +101,7 @@ class Stand:
     api_key: str
     workspace_id: str
     owner: dict[str, str]
+    stores: Path
 
     @property
     def url(self) -> str:
@@ -218,13 +220,22 @@ async def stand(
     in_process_network: bool = False,
     up: Sequence[str] = (),
     ready_s: float = _READY_S,
+    fsync_ms: int = 0,
 ) -> AsyncIterator[Stand]:
     """Start a stand in a temporary directory with default settings (full durability); everything ends with it.
 
-    `up` are further options of `blazz up`, which may take `ready_s` to start. Logs are kept when an error leaves.
+    `up` are further options of `blazz up`, which may take `ready_s` to start. With `fsync_ms` the session stores are on
+    storage that is so much slower. Logs are kept when an error leaves.
     """
-    with tempfile.TemporaryDirectory(prefix="blazz-bench-", ignore_cleanup_errors=True) as name:
-        directory = Path(name)
+    async with contextlib.AsyncExitStack() as stack:
+        directory = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="blazz-bench-", ignore_cleanup_errors=True))
+        )
+        stores = directory / "data" / "sessions"
+        if fsync_ms:
+            stores = await stack.enter_async_context(slow_storage(directory / "share", fsync_ms)) / "sessions"
+            stores.mkdir(mode=0o700)
+            env = {**(env or {}), "BLAZZ_SESSIONS_DIR": str(stores)}
         apart = Child(
             [sys.executable, "-m", "whatsim", "serve", "--state", str(directory / "network")]
             + ["--port", "0", "--wire-port", "0", "--parent-stdin"],
@@ -250,6 +261,7 @@ async def stand(
                 api_key,
                 workspace_id,
                 owner,
+                stores,
             )
             yield built
             await built.api.close()
