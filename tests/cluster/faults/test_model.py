@@ -61,6 +61,7 @@ class Ownership(RuleBasedStateMachine):
         self.workspaces: list[uuid.UUID] = []
         self.accounts: dict[uuid.UUID, uuid.UUID] = {}
         self.epochs: dict[uuid.UUID, int] = {}
+        self.logins: set[tuple[uuid.UUID, int]] = set()
         self.moves = 0
 
     async def _open(self) -> Stage:
@@ -268,13 +269,14 @@ class Ownership(RuleBasedStateMachine):
         await self._log_in()
 
     async def _log_in(self) -> None:
-        """What is served has logged in: planned moves wait for that."""
+        """What is served has logged in, once under each epoch: planned moves wait for that."""
         for member in self._living:
             for account, epoch in member.serving.items():
                 workspace = self.accounts.get(account)
-                if workspace is not None:
+                if workspace is not None and (account, epoch) not in self.logins:
                     scope = Workspace(workspace)
                     await self.stage.database.write(scope, cluster.note_connected, workspace, account, epoch)
+                    self.logins.add((account, epoch))
 
     def _try(self, work: Any, *arguments: object) -> None:
         """Do what an operator asks for; a refusal is an answer, too."""
