@@ -75,6 +75,15 @@ async def test_a_person_adds_a_phone(page: Page, network: Network) -> None:
     assert len(network.list_phones()) == 1
 
 
+async def test_a_phone_that_comes_after_the_page_is_looked_at(page: Page, network: Network) -> None:
+    await expect(page.locator("#stats")).to_contain_text("Logins")
+    await expect(page.locator("#connection")).to_be_hidden()
+    await page.wait_for_function("async () => (await import('/js/store.js')).state.live")
+    await page.wait_for_load_state("networkidle")
+    await network.create_phone(name="Ana")
+    await expect(page.get_by_role("button", name="Link a device")).to_be_visible()
+
+
 async def test_two_phones_talk_and_ticks_follow(page: Page, network: Network) -> None:
     ana = await network.create_phone(name="Ana Wijaya")
     budi = await network.create_phone(name="Budi Santoso")

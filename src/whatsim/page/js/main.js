@@ -7,7 +7,7 @@ import { linkFromAddress } from "./link.js";
 import { drawPhones, startPhones } from "./phones.js";
 import { drawScreen } from "./screen.js";
 import { startStats } from "./stats.js";
-import { apply, changed, nameOf, onChange, refresh, state } from "./store.js";
+import { apply, changed, nameOf, onChange, refresh, select, state } from "./store.js";
 import { startTabs } from "./tabs.js";
 import { startTheme } from "./theme.js";
 import { drawTools } from "./tools.js";
@@ -35,6 +35,8 @@ function listen() {
   });
   source.addEventListener("change", (event) => {
     const message = apply(JSON.parse(event.data));
+    // The first phone is the one that is looked at, also when it came after the page.
+    if (state.number === null && state.phones.size > 0) attempt(() => select([...state.phones.keys()][0]));
     if (message?.number === state.number && message.direction === "in") {
       announce(`${nameOf(message.chat) || phoneNumber(message.chat)}: ${preview(message)}`);
     }
