@@ -26,7 +26,7 @@ class Pair:
 
 
 class Authority:
-    """Signs certificates for loopback addresses. `cert` is the file that others trust."""
+    """Signs certificates for loopback addresses and made-up hosts. `cert` is the file that others trust."""
 
     def __init__(self, directory: Path, name: str = "authority") -> None:
         self._directory = directory
@@ -40,12 +40,13 @@ class Authority:
         self.cert = directory / f"{name}.pem"
         self.cert.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str, address: str = "127.0.0.1") -> Pair:
-        """Return a certificate for a process at `address`."""
+    def issue(self, name: str, address: str = "127.0.0.1", *, host: str | None = None) -> Pair:
+        """Return a certificate for a process at `address`, or under the name `host`."""
+        holder = x509.DNSName(host) if host else x509.IPAddress(ipaddress.ip_address(address))
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
             self._builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key.public_key())
-            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([holder]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         pair = Pair(self._directory / f"{name}.pem", self._directory / f"{name}.key")
