@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -10,6 +11,7 @@ import httpx
 import typer
 
 from whatsim.serve import ServeOptions, run
+from whatsim.trace import TraceFile
 
 DEFAULT_CONTROL = "http://127.0.0.1:7070"
 # Linking waits for the client's answer, which may take several seconds on a loaded machine.
@@ -26,6 +28,9 @@ Control = Annotated[
     str, typer.Option("--control", envvar="WHATSIM_CONTROL", help="Address of the running network's control API.")
 ]
 Number = Annotated[str, typer.Argument(help="The phone's number: 7 to 15 digits.")]
+TraceContents = Annotated[
+    bool, typer.Option("--trace-contents", "--contents", help="Show keys and message bodies in the trace, too.")
+]
 
 
 @app.command("serve")
@@ -43,12 +48,14 @@ def serve_command(
         typer.Option(exists=True, file_okay=False, help="Directory beneath which pictures may be sent by path."),
     ] = None,
     parent_stdin: Annotated[bool, typer.Option("--parent-stdin", help="End when standard input closes.")] = False,
+    trace: Annotated[Path | None, typer.Option(dir_okay=False, help="Record every stanza in this file.")] = None,
+    trace_contents: TraceContents = False,
 ) -> None:
     """Serve the network until Ctrl-C. Prints one line of JSON when it is ready.
 
     The page of phones is at http://127.0.0.1:7070/, the API's description at /openapi.json.
     """
-    options = ServeOptions(state, host, port, wire_port, allow_paths, parent_stdin)
+    options = ServeOptions(state, host, port, wire_port, allow_paths, parent_stdin, trace, trace_contents)
     try:
         run(options, lambda line: print(line, flush=True))
     except (OSError, ValueError) as error:
@@ -150,6 +157,46 @@ def stats(control: Control = DEFAULT_CONTROL) -> None:
         typer.echo(f"{name:<32} {value}")
 
 
+@app.command()
+def trace(
+    output: Annotated[Path | None, typer.Option(dir_okay=False, help="Record in this file instead.")] = None,
+    max_mb: Annotated[int, typer.Option(min=1, max=10_000, help="Size at which the file is begun anew.")] = 16,
+    keep: Annotated[int, typer.Option(min=0, max=100, help="Full files to keep, as FILE.1 and so on.")] = 3,
+    number: Annotated[str | None, typer.Option(help="Only the linked devices of this phone.")] = None,
+    contents: TraceContents = False,
+    control: Control = DEFAULT_CONTROL,
+) -> None:
+    """Show every stanza of a running network until Ctrl-C: time (UTC), device, direction, content.
+
+    Keys and bodies are left out unless --contents is given.
+    """
+    query: dict[str, str] = {"contents": "true"} if contents else {}
+    if number is not None:
+        query["number"] = number
+    try:
+        with (
+            TraceFile(output, max_mb << 20, keep) if output is not None else contextlib.nullcontext() as record,
+            httpx.Client(base_url=control, timeout=TIMEOUT_S, trust_env=False) as client,
+            client.stream("GET", "/trace", params=query) as response,
+        ):
+            if not response.is_success:
+                response.read()
+                _refused(response)
+            for line in response.iter_lines():
+                if line == "#":
+                    continue  # only keeps the connection alive
+                if record is not None:
+                    record.write(line)
+                else:
+                    typer.echo(line)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        _unreachable(control, error)
+    except OSError as error:
+        _fail(f"The trace cannot be written: {error}")
+    except KeyboardInterrupt:
+        pass
+
+
 def _call(control: str, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
     """Return the decoded answer (None when it is empty); ends the program with a sentence when it is a refusal."""
     try:
@@ -157,14 +204,22 @@ def _call(control: str, method: str, path: str, body: dict[str, Any] | None = No
         with httpx.Client(base_url=control, timeout=TIMEOUT_S, trust_env=False) as client:
             response = client.request(method, path, json=body)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        _fail(f"No simulated network answers at {control} ({error}). Start one with: whatsim serve")
+        _unreachable(control, error)
     if response.is_success:
         return response.json() if response.content else None
+    return _refused(response)
+
+
+def _unreachable(control: str, error: Exception) -> NoReturn:
+    _fail(f"No simulated network answers at {control} ({error}). Start one with: whatsim serve")
+
+
+def _refused(response: httpx.Response) -> NoReturn:
     try:
         detail = response.json()["detail"]
     except (ValueError, KeyError, TypeError):
         detail = response.text[:200]
-    return _fail(f"{response.status_code}: {detail}")
+    _fail(f"{response.status_code}: {detail}")
 
 
 def _fail(text: str) -> NoReturn:

@@ -21,6 +21,12 @@ FaultKind = Literal[
     "lose_acks",
     "duplicate",
     "refuse_messages",
+    "lose_messages",
+    "lose_sent",
+    "reorder",
+    "corrupt",
+    "forget_prekeys",
+    "expire_media",
 ]
 EventKind = Literal[
     "phone_created",
@@ -41,6 +47,12 @@ FAULT_KINDS: tuple[FaultKind, ...] = (
     "lose_acks",
     "duplicate",
     "refuse_messages",
+    "lose_messages",
+    "lose_sent",
+    "reorder",
+    "corrupt",
+    "forget_prekeys",
+    "expire_media",
 )
 LOGIN_REFUSALS = frozenset({401, 403, 405, 503})
 
@@ -256,6 +268,14 @@ class FaultSpec:
     - `duplicate`: the next `count` messages are delivered twice
     - `refuse_messages`: messages of matching devices are refused with ack error `code`, `count` times (None: until
       cleared)
+    - `lose_messages`: the next `count` messages to matching devices are lost; each waits for its device's next login
+    - `lose_sent`: the next `count` messages of matching devices are lost: not delivered, not acknowledged
+    - `reorder`: the next `count` (2 or more) messages to matching devices are held and then delivered in reverse order,
+      at the latest `seconds` (default 2) after the first of them
+    - `corrupt`: the next `count` messages to matching devices arrive with a broken ciphertext
+    - `forget_prekeys`: matching devices' one-time prekeys on the server are gone, and they are told so
+    - `expire_media`: nothing that is on the media host now can be fetched any more (410) until it is uploaded again; of
+      the whole network
 
     `number` limits a fault to one phone's linked devices, `device` to one of them; None means all.
     """

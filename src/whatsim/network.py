@@ -35,14 +35,17 @@ from whatsim.server.certificates import noise_chain, tls_context, write_private
 from whatsim.server.connection import Connection
 from whatsim.server.core import Core
 from whatsim.server.counters import Counters
+from whatsim.server.delivery import Delivery
 from whatsim.server.entities import now
-from whatsim.server.faults import Fault
+from whatsim.server.faults import AT_ONCE, Fault
 from whatsim.server.linking import Linking
 from whatsim.server.media_host import MediaHost
 from whatsim.server.router import Router
 from whatsim.server.session import SessionDesk, stream_error
 from whatsim.server.store import Store
 from whatsim.server.world import World
+from whatsim.trace import Watch
+from whatsim.wire import tokens
 from whatsim.wire.errors import WireError
 from whatsim.wire.media import unseal
 
@@ -58,11 +61,15 @@ _FILES_WANTED = 16_384
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """Where the network keeps its state and listens. Port 0 picks a free one."""
+    """Where the network keeps its state and listens. Port 0 picks a free one.
+
+    `dictionaries` are files (JSON) of clients whose token dictionary is not that of the linked library.
+    """
 
     state_dir: Path
     host: str = "127.0.0.1"
     wire_port: int = 7071
+    dictionaries: tuple[Path, ...] = ()
 
 
 class Network:
@@ -98,8 +105,10 @@ class Network:
         counters = Counters()
         media_host = MediaHost(config.state_dir / "media", counters)
         core = Core(store, World(store), media_host, chain, counters)
+        core.dictionaries = {words.version: words for words in map(tokens.load, config.dictionaries)}
         core.phones = Phones(core)
         core.router = Router(core)
+        core.delivery = Delivery(core)
         core.linking = Linking(core)
         core.session = SessionDesk(core)
         network = cls(core, config, f"sim-{chain.root.hex()[:12]}")
@@ -255,12 +264,13 @@ class Network:
     def add_fault(self, fault: FaultSpec) -> FaultView:
         """Add a disturbance (kept in memory only). Raises InvalidFault.
 
-        `drop_connection` and `stream_error` act at once and are over with that; `hits` says on how many connections.
+        `drop_connection`, `stream_error`, `forget_prekeys` and `expire_media` act at once and are over with that;
+        `hits` says on how many connections, devices or files.
         """
         faults = self._core.faults
         added = faults.add(fault)
-        if fault.kind in ("drop_connection", "stream_error"):
-            self._cut(added)
+        if fault.kind in AT_ONCE:
+            self._act(added)
             faults.remove(added.id)
             added.remaining = 0
         elif fault.kind == "silence" and fault.seconds is not None:
@@ -278,6 +288,7 @@ class Network:
         ids = [fault_id] if fault_id is not None else [fault.id for fault in faults.list()]
         removed = [fault for fault in map(faults.remove, ids) if fault is not None]
         for fault in removed:
+            self._core.delivery.release(fault.id)
             if fault.spec.kind == "silence":
                 # What was not delivered during the silence is delivered now.
                 for connection in list(self._core.connections):
@@ -286,6 +297,19 @@ class Network:
         if removed:
             self._publish_faults()
         return len(removed)
+
+    def _act(self, fault: Fault) -> None:
+        core = self._core
+        if fault.spec.kind == "expire_media":
+            fault.hits = core.media_host.expire()
+        elif fault.spec.kind == "forget_prekeys":
+            for device in core.world.all_devices():
+                if fault.matches(device):
+                    fault.hits += 1
+                    core.world.forget_prekeys(device)
+                    core.router.prekey_taken(device)
+        else:
+            self._cut(fault)
 
     def _cut(self, fault: Fault) -> None:
         code = fault.spec.code or "503"
@@ -336,6 +360,10 @@ class Network:
     def subscribe(self) -> AsyncIterator[NetworkEvent]:
         """Return a stream of changes from now on; a reader that falls 1,000 events behind is ended."""
         return self._core.events.subscribe()
+
+    def watch_stanzas(self, watch: Watch) -> Callable[[], None]:
+        """Begin to trace: from now on every stanza is handed to `watch`; returns what ends that."""
+        return self._core.tap.add(watch)
 
     def _publish_faults(self) -> None:
         self._core.events.publish(NetworkEvent("faults_changed"))

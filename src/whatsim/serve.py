@@ -14,11 +14,15 @@ from pathlib import Path
 
 from whatsim.control import ControlServer, create_app
 from whatsim.network import Network, NetworkConfig
+from whatsim.trace import TraceFile, Watch
 
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """How to serve. Port 0 picks a free port; `parent_stdin` ends the process when its standard input closes."""
+    """How to serve. Port 0 picks a free port; `parent_stdin` ends the process when its standard input closes.
+
+    `trace` is a file to record every stanza in, `trace_contents` adds keys and bodies to it.
+    """
 
     state_dir: Path
     host: str = "127.0.0.1"
@@ -26,6 +30,8 @@ class ServeOptions:
     wire_port: int = 7071
     allow_paths: Path | None = None
     parent_stdin: bool = False
+    trace: Path | None = None
+    trace_contents: bool = False
 
 
 def ready_line(network: Network, control_url: str) -> str:
@@ -54,14 +60,19 @@ async def serve(options: ServeOptions, announce: Callable[[str], None]) -> None:
         loop.add_signal_handler(number, stop.set)
     if options.parent_stdin:
         _stop_with_parent(loop, stop)
+    resources = contextlib.ExitStack()
     network = await Network.open(NetworkConfig(options.state_dir, options.host, options.wire_port))
     try:
+        if options.trace is not None:
+            record = resources.enter_context(TraceFile(options.trace))
+            network.watch_stanzas(Watch(record.write, options.trace_contents))
         app = create_app(network, allow_paths=options.allow_paths)
         async with ControlServer(app, options.host, options.port) as server:
             announce(ready_line(network, server.url))
             await stop.wait()
     finally:
         await network.close()
+        resources.close()
 
 
 def _stop_with_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

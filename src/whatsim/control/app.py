@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from whatsim.control import faults, messages, phones
+from whatsim.control import faults, messages, phones, trace
 from whatsim.control.errors import PROBLEM_MEDIA_TYPE, ControlError, problem
 from whatsim.control.guard import Guard
 from whatsim.control.product import ProductSwitch
@@ -69,7 +69,7 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(Exception, _on_failure)
-    for router in (phones.router, messages.router, faults.router, product_router):
+    for router in (phones.router, messages.router, faults.router, trace.router, product_router):
         app.include_router(router)
     app.add_api_route("/", _index, include_in_schema=False)
     app.mount("/page", _PageFiles(directory=PAGE_DIR))

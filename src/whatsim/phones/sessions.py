@@ -39,6 +39,7 @@ class Sessions:
         if entry is None:
             entry = self.restart(phone, device, self.take_bundle(device))
         sealed = entry.record.encrypt(phone.identity, pad(plain))
+        self._core.tap.content(f"{device.phone.number}:{device.device}", "<", plain)
         self._store.put("sessions", entry.key, entry)
         return sealed
 
@@ -56,7 +57,9 @@ class Sessions:
         else:
             plain = entry.record.decrypt(phone.identity, data)
         self._store.put("sessions", key, entry)
-        return unpad(plain)
+        content = unpad(plain)
+        self._core.tap.content(f"{device.phone.number}:{device.device}", ">", content)
+        return content
 
     def restart(self, phone: Phone, device: Device, bundle: Bundle) -> _Entry:
         """Begin a new session with a companion; the former one still decrypts."""

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, cast
 
 from whatsim.server.entities import Device
 from whatsim.server.http import Request, take_request
+from whatsim.server.older_clients import FIRST_STANZA_S, by_number
 from whatsim.wire import websocket
 from whatsim.wire.binary import Node, decode, encode
 from whatsim.wire.errors import WireError
 from whatsim.wire.noise import Responder, TransportCipher
 from whatsim.wire.records import ClientPayload, HandshakeMessage, PairingData, ServerHello
-from whatsim.wire.tokens import dictionary
+from whatsim.wire.tokens import Dictionary, dictionary
 
 if TYPE_CHECKING:
     from whatsim.server.core import Core
@@ -60,6 +61,8 @@ class Connection(asyncio.Protocol):
         self._out: list[bytes] = []
         self._deadline: asyncio.TimerHandle | None = None
         self._was_upgraded = False
+        # None: the client has the present dictionary.
+        self._words: Dictionary | None = None
         self.device: Device | None = None
         self.epoch = 0
         # Stanzas are delivered from the moment the client has said that it is active.
@@ -95,6 +98,8 @@ class Connection(asyncio.Protocol):
         self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._was_upgraded or self.is_upgraded:
+            self._core.tap.note(self.label, "connection closed")
         self._stage = Stage.CLOSED
         self.set_deadline(None)
         self._core.connections.discard(self)
@@ -118,6 +123,13 @@ class Connection(asyncio.Protocol):
         name = None if self._transport is None else self._transport.get_extra_info("peername")
         return ("", 0) if name is None else (str(name[0]), int(name[1]))
 
+    @property
+    def label(self) -> str:
+        """What the trace calls the client: `number:device` once it has logged in, until then its address."""
+        if self.device is not None:
+            return f"{self.device.phone.number}:{self.device.device}"
+        return "new:{1}".format(*self.peer)
+
     def send(self, node: Node) -> None:
         """Send a stanza now (subject to the faults that concern this connection)."""
         self.send_encoded(encode(node))
@@ -138,6 +150,12 @@ class Connection(asyncio.Protocol):
 
     def _send_now(self, data: bytes) -> None:
         if self._stage is Stage.OPEN and self._write is not None:
+            if self._words is not None:
+                node = by_number(self._core.world, decode(data))
+                data = encode(node, self._words)
+                self._core.tap.stanza(self.label, "<", node)
+            elif self._core.tap.watched:
+                self._core.tap.encoded(self.label, "<", data)
             self._send_frame(self._write.encrypt(data))
 
     def close(self, last: Node | None = None) -> None:
@@ -149,7 +167,8 @@ class Connection(asyncio.Protocol):
             return
         linger = last is not None and self._stage is Stage.OPEN and self._write is not None
         if last is not None and self._write is not None:
-            self._send_frame(self._write.encrypt(encode(last)))
+            self._core.tap.stanza(self.label, "<", last)
+            self._send_frame(self._write.encrypt(encode(last, self._words)))
         self._was_upgraded = self.is_upgraded
         self._stage = Stage.CLOSED
         self.active = False
@@ -175,6 +194,7 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Cut the connection without goodbye."""
+        self._was_upgraded = self._was_upgraded or self.is_upgraded
         self._stage = Stage.CLOSED
         self.active = False
         if self._transport is not None:
@@ -257,8 +277,12 @@ class Connection(asyncio.Protocol):
         if len(frames) < 4:
             return False
         header = bytes(frames[:4])
-        if header[:2] != _HEADER or header[3] != dictionary().version:
-            raise WireError("unknown protocol header or dictionary version")
+        if header[:2] != _HEADER:
+            raise WireError("unknown protocol header")
+        if header[3] != dictionary().version:
+            self._words = self._core.dictionaries.get(header[3])
+            if self._words is None:
+                raise WireError("unknown dictionary version")
         del frames[:4]
         chain = self._core.chain
         self._responder = Responder(header, chain.static, chain.chain)
@@ -283,7 +307,10 @@ class Connection(asyncio.Protocol):
             if silent is not None:
                 silent.hits += 1
                 return
-            self._core.dispatch(self, decode(plain))
+            node = decode(plain, self._words)
+            if self._core.tap.watched:
+                self._core.tap.stanza(self.label, ">", node)
+            self._core.dispatch(self, node)
         elif silent is not None:
             silent.hits += 1
         elif self._stage is Stage.HELLO:
@@ -307,7 +334,15 @@ class Connection(asyncio.Protocol):
         self._responder = None
         self._stage = Stage.OPEN
         self.set_deadline(None)
-        self._core.session.enter(self, ClientPayload.decode(payload))
+        client = ClientPayload.decode(payload)
+        if self._words is None:
+            self._core.session.enter(self, client)
+        else:
+            asyncio.get_running_loop().call_later(FIRST_STANZA_S, self._enter, client)
+
+    def _enter(self, client: ClientPayload) -> None:
+        if self._stage is Stage.OPEN:
+            self._core.session.enter(self, client)
 
     # --- writing
 

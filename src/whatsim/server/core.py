@@ -14,11 +14,14 @@ from whatsim.server.faults import Faults
 from whatsim.server.media_host import MediaHost
 from whatsim.server.store import Store
 from whatsim.server.world import World
+from whatsim.trace import Tap
 from whatsim.wire.binary import Node
+from whatsim.wire.tokens import Dictionary
 
 if TYPE_CHECKING:
     from whatsim.phones.phones import Phones
     from whatsim.server.connection import Connection
+    from whatsim.server.delivery import Delivery
     from whatsim.server.linking import Linking
     from whatsim.server.router import Router
     from whatsim.server.session import SessionDesk
@@ -32,6 +35,7 @@ class Core:
     session: SessionDesk
     linking: Linking
     router: Router
+    delivery: Delivery
     phones: Phones
 
     def __init__(
@@ -44,7 +48,10 @@ class Core:
         self.counters = counters
         self.faults = Faults()
         self.events = EventBus()
+        self.tap = Tap()
         self.connections: set[Connection] = set()
+        # Of clients with another dictionary than the generated one, by version.
+        self.dictionaries: dict[int, Dictionary] = {}
         self.witness: Callable[[Login], Observed] | None = None
 
     def dispatch(self, connection: Connection, node: Node) -> None:

@@ -20,7 +20,15 @@ _FIELDS: dict[FaultKind, tuple[frozenset[str], frozenset[str]]] = {
     "lose_acks": (frozenset({"count"}), frozenset({"count"})),
     "duplicate": (frozenset({"count"}), frozenset({"count"})),
     "refuse_messages": (frozenset({"code", "count"}), frozenset({"code"})),
+    "lose_messages": (frozenset({"count"}), frozenset({"count"})),
+    "lose_sent": (frozenset({"count"}), frozenset({"count"})),
+    "reorder": (frozenset({"count", "seconds"}), frozenset({"count"})),
+    "corrupt": (frozenset({"count"}), frozenset({"count"})),
+    "forget_prekeys": (frozenset(), frozenset()),
+    "expire_media": (frozenset(), frozenset()),
 }
+# These act once, when they are added, and are over with that.
+AT_ONCE: frozenset[FaultKind] = frozenset({"drop_connection", "stream_error", "forget_prekeys", "expire_media"})
 MAX_SECONDS = 3_600.0
 MAX_COUNT = 1_000_000
 
@@ -75,6 +83,11 @@ class Faults:
                 fault.timer.cancel()
         return fault
 
+    @property
+    def any(self) -> bool:
+        """Whether there is any fault at all."""
+        return bool(self._faults)
+
     def list(self) -> list[Fault]:
         """Return all active faults, oldest first."""
         return list(self._faults.values())
@@ -111,6 +124,10 @@ def check(spec: FaultSpec) -> None:
         raise InvalidFault(f"{spec.kind} does not use {', '.join(sorted(surplus))}.")
     if spec.count is not None and not 1 <= spec.count <= MAX_COUNT:
         raise InvalidFault(f"count must be 1 to {MAX_COUNT}.")
+    if spec.kind == "reorder" and spec.count == 1:
+        raise InvalidFault("One message alone has no order; count must be 2 or more.")
+    if spec.kind == "expire_media" and (spec.number is not None or spec.device is not None):
+        raise InvalidFault("expire_media concerns the whole network; it takes no number and no device.")
     if spec.seconds is not None and not 0 < spec.seconds <= MAX_SECONDS:
         raise InvalidFault(f"seconds must be above 0 and at most {MAX_SECONDS:.0f}.")
     if spec.kind == "refuse_login" and spec.code not in {str(code) for code in LOGIN_REFUSALS}:

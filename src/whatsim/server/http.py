@@ -9,7 +9,14 @@ from whatsim.wire.errors import WireError
 MAX_HEAD = 16 << 10
 # The real media host takes 100 MiB and more; this bounds what one request may hold in memory.
 MAX_BODY = 104 << 20
-REASONS = {200: "OK", 206: "Partial Content", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed"}
+REASONS = {
+    200: "OK",
+    206: "Partial Content",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    410: "Gone",
+}
 
 
 @dataclass(frozen=True, slots=True)

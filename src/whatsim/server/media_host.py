@@ -33,6 +33,7 @@ class MediaHost:
         directory.mkdir(mode=0o700, exist_ok=True)
         self._directory = directory
         self._counters = counters
+        self._expired: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def answer(self, request: Request, respond: Callable[[bytes], None]) -> None:
@@ -50,6 +51,15 @@ class MediaHost:
     async def keep(self, sealed: Sealed) -> str:
         """Store an encrypted file durably and return its direct path."""
         return await self._store(sealed.data)
+
+    def expire(self) -> int:
+        """Refuse to deliver what is stored now, each file until it is uploaded again; returns the number of files."""
+        self._expired = {path.name for path in self._directory.iterdir() if path.suffix != ".part"}
+        return len(self._expired)
+
+    async def keep_plain(self, data: bytes) -> str:
+        """Store a file that is not encrypted (a profile picture) durably and return its direct path."""
+        return await self._store(data)
 
     def load(self, direct_path: str) -> bytes | None:
         """Return a stored file, or None when there is none."""
@@ -74,6 +84,8 @@ class MediaHost:
         if request.method in ("POST", "PUT") and path.startswith("/mms/"):
             return await self._upload(path.rsplit("/", 1)[1], request.body)
         if request.method == "GET":
+            if (match := _PATH.fullmatch(path)) is not None and match.group(1) in self._expired:
+                return response(410, b"expired", "text/plain")
             data = await asyncio.to_thread(self.load, path)
             if data is None:
                 return response(404, b"no such file", "text/plain")
@@ -98,6 +110,7 @@ class MediaHost:
     async def _store(self, data: bytes) -> str:
         name = hashlib.sha256(data).hexdigest()
         await asyncio.to_thread(_write_durably, self._directory, name, data)
+        self._expired.discard(name)
         return f"/v/t62.7118-24/{name}.enc{_QUERY}"
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from whatsim.server.entities import Device, Phone, QueuedStanza
+from whatsim.server.entities import Device, Phone
+from whatsim.server.older_clients import lid_of
 from whatsim.server.stanzas import notification, queue_key, timestamp
 from whatsim.wire.binary import Node, encode
 from whatsim.wire.jid import LID_SERVER, SERVER_JID, USER_SERVER, Jid, parse_jid
@@ -52,17 +53,7 @@ class Router:
         """Deliver a stanza that the device must confirm: kept, and sent as soon as it is durable."""
         stanza = self._core.world.enqueue(device, queue_key(node), encode(node))
         is_visible = node.tag == "message" and node.attrs.get("category") != "peer"
-        self._core.store.on_commit(partial(self._deliver, device, stanza, is_visible))
-
-    def _deliver(self, device: Device, stanza: QueuedStanza, is_visible: bool) -> None:
-        stanza.ready = True
-        connection = device.connection
-        if connection is None or not connection.active or device.queue.get(stanza.key) is not stanza:
-            return
-        connection.send_encoded(stanza.data)
-        if is_visible and self._core.faults.hit("duplicate", device) is not None:
-            self._core.counters.duplicates += 1
-            connection.send_encoded(stanza.data)
+        self._core.store.on_commit(partial(self._core.delivery.deliver, device, stanza, is_message=is_visible))
 
     def send_passing(self, device: Device, node: Node) -> None:
         """Send a stanza that is lost when the device is away (typing, presence)."""
@@ -85,7 +76,9 @@ class Router:
         ack = {"class": "message", "id": message_id, "from": to, "t": timestamp()}
         target = parse_jid(to)
         refusal = None
-        if core.world.find(target) is not sender.phone:
+        if core.faults.any and core.world.find(target) is not sender.phone:
+            if core.faults.hit("lose_sent", sender) is not None:
+                return
             refusal = core.faults.hit("refuse_messages", sender)
         if refusal is not None:
             connection.send(Node("ack", {**ack, "error": refusal.spec.code or "500"}))
@@ -216,6 +209,10 @@ class Router:
                 return
         else:
             key = f"{kind} {attrs.get('id', '')} {attrs.get('type', '')} {attrs.get('to', '')}"
+            if key not in device.queue:
+                # Older clients confirm by number what waits by LID.
+                to = lid_of(self._core.world, attrs.get("to", ""))
+                key = f"{kind} {attrs.get('id', '')} {attrs.get('type', '')} {to}"
         self._core.world.dequeue(device, key)
 
     # --- typing

@@ -67,6 +67,7 @@ class SessionDesk:
         connection.epoch = device.epoch
         connection.device = device
         device.connection = connection
+        core.tap.note(connection.label, "logged in from {}:{}".format(*connection.peer))
         if older is not None:
             core.counters.replaced += 1
             older.close(stream_error("replaced"))

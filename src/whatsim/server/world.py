@@ -127,6 +127,13 @@ class World:
         self.store.put("prekeys_used", (device.id, batch.batch), (device.id, batch.batch, batch.used))
         return int.from_bytes(entry[:3], "big"), entry[3:]
 
+    def forget_prekeys(self, device: Device) -> None:
+        """Drop a companion's one-time keys that are left."""
+        for batch in device.prekeys:
+            self.store.delete("prekeys", (device.id, batch.batch))
+            self.store.delete("prekeys_used", (device.id, batch.batch))
+        device.prekeys.clear()
+
     def take_phone_prekey(self, phone: Phone) -> tuple[int, bytes]:
         """Hand out one of a phone's one-time keys."""
         number = phone.next_prekey
@@ -145,9 +152,7 @@ class World:
         self.devices.pop(device.id, None)
         for stanza in list(device.queue.values()):
             self.dequeue(device, stanza.key)
-        for batch in device.prekeys:
-            self.store.delete("prekeys", (device.id, batch.batch))
-            self.store.delete("prekeys_used", (device.id, batch.batch))
+        self.forget_prekeys(device)
         self.store.delete("devices", device.id)
 
     def all_devices(self) -> Iterator[Device]:

@@ -11,7 +11,8 @@ import zlib
 from dataclasses import dataclass, field
 
 from whatsim.wire.errors import WireError
-from whatsim.wire.tokens import dictionary
+from whatsim.wire.jid import format_jid
+from whatsim.wire.tokens import Dictionary, dictionary
 
 LIST_EMPTY = 0
 DICTIONARY_0, DICTIONARY_3 = 236, 239
@@ -82,10 +83,10 @@ class Node:
         return f"<{self.tag}{attrs}>{len(self.content)} bytes</{self.tag}>"
 
 
-def encode(node: Node) -> bytes:
-    """Return the uncompressed form with its leading flag byte."""
+def encode(node: Node, words: Dictionary | None = None) -> bytes:
+    """Return the uncompressed form with its leading flag byte; `words` is another dictionary than the generated one."""
     out = bytearray(b"\0")
-    _write_node(out, node, dictionary().codes)
+    _write_node(out, node, (words or dictionary()).codes)
     return bytes(out)
 
 
@@ -166,17 +167,23 @@ def _write_jid(out: bytearray, match: re.Match[str], codes: dict[str, bytes]) ->
     _write_text(out, server, codes)
 
 
-def decode(data: bytes) -> Node:
-    """Return the node of one frame; raises WireError for anything malformed, too deep or larger than 16 MiB."""
+def decode(data: bytes, words: Dictionary | None = None) -> Node:
+    """Return the node of one frame; `words` is another dictionary than the generated one.
+
+    Raises WireError for anything malformed or too deep, for more than 16 MiB and for bytes after the node.
+    """
     if not data:
         raise WireError("empty stanza")
     if data[0] & 2:
         data = b"\0" + _inflate(data[1:])
-    reader = _Reader(data)
+    reader = _Reader(data, words or dictionary())
     try:
-        return reader.node(0)
+        node = reader.node(0)
     except (IndexError, UnicodeDecodeError) as error:
         raise WireError("truncated or malformed stanza") from error
+    if not reader.is_at_end:
+        raise WireError("stanza has bytes after its end")
+    return node
 
 
 def _inflate(data: bytes) -> bytes:
@@ -195,11 +202,15 @@ class _Reader:
 
     __slots__ = ("_at", "_data", "_double", "_single")
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, words: Dictionary) -> None:
         self._data = data
         self._at = 1
-        self._single = dictionary().single
-        self._double = dictionary().double
+        self._single = words.single
+        self._double = words.double
+
+    @property
+    def is_at_end(self) -> bool:
+        return self._at == len(self._data)
 
     def node(self, depth: int) -> Node:
         if depth > MAX_DEPTH:
@@ -285,13 +296,13 @@ class _Reader:
             domain, device = self._byte(), self._byte()
             user = self._text()
             server = _DOMAIN_NAMES.get(domain, "s.whatsapp.net")
-            return f"{user}:{device}@{server}" if device else f"{user}@{server}"
+            return format_jid(user, device, server)
         if form in (FB_JID, INTEROP_JID):
             user = self._text()
             device = self._number(2)
             if form == INTEROP_JID:
                 self._take(2)
-            return f"{user}:{device}@{self._text()}"
+            return format_jid(user, device, self._text())
         raise WireError(f"unknown form {form}")
 
     def _packed(self, *, nibbles: bool) -> str:

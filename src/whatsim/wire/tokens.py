@@ -28,9 +28,14 @@ class Dictionary:
 def dictionary() -> Dictionary:
     """Return the generated dictionary. Raises FileNotFoundError with advice when set-up has not been run."""
     try:
-        raw = json.loads(DICTIONARY_PATH.read_text(encoding="utf-8"))
+        return load(DICTIONARY_PATH)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{DICTIONARY_PATH} is missing; run `make setup` to generate it.") from error
+
+
+def load(path: Path) -> Dictionary:
+    """Return the dictionary in a file of JSON (`version`, `single`, `double`). Raises OSError, ValueError, KeyError."""
+    raw = json.loads(path.read_text(encoding="utf-8"))
     single = tuple(str(word) for word in raw["single"])
     double = tuple(tuple(str(word) for word in words) for words in raw["double"])
     codes: dict[str, bytes] = {}

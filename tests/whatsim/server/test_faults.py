@@ -9,7 +9,9 @@ import pytest
 from tests.whatsim.companion import Companion
 from whatsim.model import FaultSpec, InvalidFault, TextContent
 from whatsim.network import Network
+from whatsim.server.http import Request
 from whatsim.wire.binary import Node
+from whatsim.wire.media import seal
 
 pytestmark = pytest.mark.anyio
 
@@ -108,6 +110,84 @@ async def test_messages_are_refused(wire_network: Network, shop: str, customer: 
     assert wire_network.clear_faults() == 1
 
 
+async def test_a_lost_message_waits_for_the_next_login(
+    wire_network: Network, shop: str, customer: str, companion: Companion
+) -> None:
+    wire_network.add_fault(FaultSpec("lose_messages", number=shop, count=1))
+    await wire_network.send_message(customer, shop, TextContent("lost"))
+    await wire_network.send_message(customer, shop, TextContent("next"))
+    await companion.text("next")
+    assert [message.text for message in companion.received] == ["next"]
+    await companion.close()
+    await companion.login()
+    await companion.text("lost")
+
+
+async def test_a_sent_message_is_lost_with_its_acknowledgement(
+    wire_network: Network, shop: str, customer: str, companion: Companion
+) -> None:
+    wire_network.add_fault(FaultSpec("lose_sent", number=shop, count=1))
+    to = f"{wire_network.get_phone(customer).lid}@lid"
+    companion.send(await companion.encrypted(to, "into the void", "ID1"))
+    await companion.iq("w:p", "get")
+    assert wire_network.messages(customer) == []
+    await companion.send_text(to, "again", "ID1")
+    assert [message.body for message in wire_network.messages(customer)] == ["again"]
+
+
+async def test_messages_change_places(wire_network: Network, shop: str, customer: str, companion: Companion) -> None:
+    wire_network.add_fault(FaultSpec("reorder", number=shop, count=3))
+    for body in ("one", "two", "three", "four"):
+        await wire_network.send_message(customer, shop, TextContent(body))
+    await companion.text("four")
+    assert [message.text for message in companion.received] == ["three", "two", "one", "four"]
+    assert wire_network.list_faults() == []
+
+
+async def test_held_messages_are_let_go_in_time_and_when_the_fault_is_cleared(
+    wire_network: Network, shop: str, customer: str, companion: Companion
+) -> None:
+    wire_network.add_fault(FaultSpec("reorder", number=shop, count=5, seconds=0.05))
+    await wire_network.send_message(customer, shop, TextContent("alone"))
+    await companion.text("alone")
+    assert wire_network.list_faults() == []
+    fault = wire_network.add_fault(FaultSpec("reorder", number=shop, count=5, seconds=60))
+    await wire_network.send_message(customer, shop, TextContent("held"))
+    wire_network.clear_faults(fault.id)
+    await companion.text("held")
+
+
+async def test_a_broken_message_cannot_be_read(
+    wire_network: Network, shop: str, customer: str, companion: Companion
+) -> None:
+    wire_network.add_fault(FaultSpec("corrupt", number=shop, count=1))
+    sent = await wire_network.send_message(customer, shop, TextContent("broken"))
+    await companion.wait(lambda: companion.undecryptable == [sent.message_id])
+    assert companion.received == []
+
+
+async def test_forgotten_prekeys_are_asked_for_again(wire_network: Network, shop: str, companion: Companion) -> None:
+    assert wire_network.add_fault(FaultSpec("forget_prekeys", number=shop)).hits == 1
+    asked = await companion.node("notification", type="encrypt")
+    assert asked.children[0].attrs == {"value": "0"}
+    assert wire_network.list_faults() == []
+
+
+async def test_expired_media_can_be_fetched_again_after_another_upload(wire_network: Network) -> None:
+    host = wire_network._core.media_host
+    sealed = seal(b"content", "image")
+
+    async def status(path: str) -> bytes:
+        return (await host._route(Request("GET", path, {}, b""))).split(b" ")[1]
+
+    path = await host.keep(sealed)
+    assert await status(path) == b"200"
+    assert wire_network.add_fault(FaultSpec("expire_media")).hits == 1
+    assert await status(path) == b"410"
+    await host.keep(sealed)
+    assert await status(path) == b"200"
+
+
 @pytest.mark.parametrize(
     "spec",
     [
@@ -119,6 +199,10 @@ async def test_messages_are_refused(wire_network: Network, shop: str, customer: 
         FaultSpec("silence", code="503"),
         FaultSpec("stream_error", code="nonsense"),
         FaultSpec("refuse_messages", code="463", seconds=1),
+        FaultSpec("reorder", count=1),
+        FaultSpec("lose_messages"),
+        FaultSpec("expire_media", number="628110000001"),
+        FaultSpec("forget_prekeys", count=1),
     ],
 )
 async def test_a_fault_that_makes_no_sense_is_refused(wire_network: Network, spec: FaultSpec) -> None:
