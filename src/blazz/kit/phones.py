@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import phonenumbers
 
 from blazz.kit.errors import FieldError, invalid
@@ -16,6 +18,7 @@ def parse_phone(text: str, default_country: str, *, field: str = "phone") -> str
     Digits that are no number of that country, but one with their own country code, are that (WhatsApp writes numbers
     without the plus). Raises BlazzError `invalid_phone` (422) with an error for `field`.
     """
+    text = _MEXICAN_MOBILE.sub("+52", text)
     try:
         number = phonenumbers.parse(text, default_country or None)
     except phonenumbers.NumberParseException:
@@ -34,6 +37,33 @@ def _international(text: str) -> phonenumbers.PhoneNumber | None:
     except phonenumbers.NumberParseException:
         return None
     return number if phonenumbers.is_valid_number(number) else None
+
+
+def phone_forms(phone: str) -> tuple[str, ...]:
+    """Return every form (E.164) under which WhatsApp may know an E.164 number, the given one first.
+
+    Accounts keep the form that they were made with: Brazil gave mobile numbers a leading 9 (2012-2016), Argentina's
+    carry a 9 after the country code when called from abroad, Mexico's carried a 1 until 2019. In each plan the two
+    forms belong to one subscriber, never to two.
+    """
+    for pattern, other in _FORMS:
+        match = pattern.fullmatch(phone)
+        if match is not None:
+            return phone, other.format(*match.groups())
+    return (phone,)
+
+
+# Eight-digit Brazilian numbers that begin with 2 to 5 are landlines, which got no 9.
+_FORMS = (
+    (re.compile(r"\+55([1-9][1-9])9([6-9]\d{7})"), "+55{}{}"),
+    (re.compile(r"\+55([1-9][1-9])([6-9]\d{7})"), "+55{}9{}"),
+    (re.compile(r"\+549(\d{10})"), "+54{}"),
+    (re.compile(r"\+54([1-8]\d{9})"), "+549{}"),
+    (re.compile(r"\+521(\d{10})"), "+52{}"),
+    (re.compile(r"\+52([2-9]\d{9})"), "+521{}"),
+)
+# WhatsApp still writes the old 1, which no valid number has any more.
+_MEXICAN_MOBILE = re.compile(r"^\s*\+\s*52[\s.()-]*1(?=(?:[\s.()-]*\d){10}\s*$)")
 
 
 def phone_address(phone: str) -> str:
