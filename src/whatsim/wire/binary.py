@@ -35,9 +35,9 @@ _HEX = "0123456789ABCDEF"
 _NIBBLE_TEXT = re.compile(r"[0-9.-]{1,127}")
 _HEX_TEXT = re.compile(r"[0-9A-F]{1,127}")
 _TO_HEX = str.maketrans("-.", "ab")
-_NIBBLE_PAIRS = [
-    (_NIBBLES[b >> 4] if b >> 4 < 12 else "") + (_NIBBLES[b & 15] if b & 15 < 12 else "") for b in range(256)
-]
+# What stands for no digit, among them the filler of an odd length, becomes a character that no text has.
+_NO_DIGIT = "\0"
+_NIBBLE_PAIRS = ["".join((_NIBBLES + _NO_DIGIT * 4)[digit] for digit in (b >> 4, b & 15)) for b in range(256)]
 
 
 @dataclass(slots=True)
@@ -308,8 +308,9 @@ class _Reader:
     def _packed(self, *, nibbles: bool) -> str:
         header = self._byte()
         data = self._take(header & 0x7F)
-        if nibbles:
-            # The filler of an odd length (15) has no character, so nothing has to be cut off.
-            return "".join([_NIBBLE_PAIRS[byte] for byte in data])
-        text = data.hex().upper()
-        return text[:-1] if header & 0x80 else text
+        text = "".join([_NIBBLE_PAIRS[byte] for byte in data]) if nibbles else data.hex().upper()
+        if header & 0x80:
+            text = text[:-1]
+        if _NO_DIGIT in text:
+            raise WireError("packed text with something else than digits")
+        return text
