@@ -20,13 +20,14 @@ const (
 	PairAfterSuccess                 = "engine.pair.after_success"
 	Handler                          = "engine.handler"
 	LibraryPanic                     = "engine.library"
+	HistoryPiece                     = "engine.history.piece" // before each piece is handed over
 	environmentPoints, environmentOn = "BLAZZ_FAILPOINTS", "BLAZZ_TEST_MODE"
 	environmentLog                   = "BLAZZ_FAILPOINT_LOG"
 )
 
 var known = map[string]bool{
 	MessageBeforeDispatch: true, MessageAfterStoredBeforeConfirm: true, SendBeforeSocket: true,
-	SendAfterAck: true, PairAfterSuccess: true, Handler: true, LibraryPanic: true,
+	SendAfterAck: true, PairAfterSuccess: true, Handler: true, LibraryPanic: true, HistoryPiece: true,
 }
 
 // ErrInjected is returned at a failpoint whose action is "error".

@@ -1,0 +1,109 @@
+package history
+
+import (
+	pb "github.com/blazz/blazz/engine-host/internal/enginepb"
+	"go.mau.fi/whatsmeow/proto/waHistorySync"
+	"go.mau.fi/whatsmeow/proto/waWeb"
+	"go.mau.fi/whatsmeow/types"
+	waevents "go.mau.fi/whatsmeow/types/events"
+	"google.golang.org/protobuf/proto"
+)
+
+const mutedForever = -1
+
+// Translator turns a phone's conversations into those of the contract.
+type Translator struct {
+	Parse       func(chat types.JID, message *waWeb.WebMessageInfo) (*waevents.Message, error)
+	Alternative func(of types.JID) types.JID // the other addressing mode; empty when nobody knows it
+}
+
+// Conversation translates one conversation. Messages that cannot be read are left out; an address that is none gives a
+// conversation without messages.
+func (t Translator) Conversation(from *waHistorySync.Conversation) *pb.HistoryConversation {
+	to := &pb.HistoryConversation{
+		Jid: from.GetID(), Name: from.GetName(), Unread: from.GetUnreadCount(), MarkedUnread: from.GetMarkedAsUnread(),
+		Archived: from.GetArchived(), Pinned: from.GetPinned() > 0, MutedUntilMs: mutedUntil(from.GetMuteEndTime()),
+		LastMs:      1000 * int64(max(from.GetLastMsgTimestamp(), from.GetConversationTimestamp())),
+		MoreOnPhone: moreOnPhone(from),
+	}
+	if to.Name == "" {
+		to.Name = from.GetDisplayName()
+	}
+	chat, err := types.ParseJID(from.GetID())
+	if err != nil || chat.User == "" {
+		return to
+	}
+	to.JidAlt = t.alternative(chat, from)
+	for _, entry := range from.GetMessages() {
+		if message := t.message(chat, entry); message != nil {
+			to.Messages = append(to.Messages, message)
+		}
+	}
+	return to
+}
+
+func (t Translator) alternative(chat types.JID, from *waHistorySync.Conversation) string {
+	switch {
+	case chat.Server == types.DefaultUserServer && from.GetLidJID() != "":
+		return from.GetLidJID()
+	case chat.Server == types.HiddenUserServer && from.GetPnJID() != "":
+		return from.GetPnJID()
+	}
+	return text(t.Alternative(chat))
+}
+
+func (t Translator) message(chat types.JID, entry *waHistorySync.HistorySyncMsg) *pb.HistoryMessage {
+	from := entry.GetMessage()
+	if from == nil || from.GetKey().GetID() == "" {
+		return nil
+	}
+	parsed, err := t.Parse(chat, from)
+	if err != nil {
+		return nil
+	}
+	to := &pb.HistoryMessage{
+		Id: from.GetKey().GetID(), FromMe: parsed.Info.IsFromMe, Sender: text(parsed.Info.Sender.ToNonAD()),
+		TimestampMs: 1000 * int64(from.GetMessageTimestamp()), PushName: from.GetPushName(),
+		Status: uint32(from.GetStatus()), Order: entry.GetMsgOrderID(), Starred: from.GetStarred(),
+		Stub: uint32(from.GetMessageStubType()), StubParameters: from.GetMessageStubParameters(),
+	}
+	if parsed.Info.IsGroup && !parsed.Info.IsFromMe {
+		to.SenderAlt = text(t.Alternative(parsed.Info.Sender.ToNonAD()))
+	}
+	if from.Message != nil {
+		if to.Raw, err = proto.Marshal(from.Message); err != nil {
+			return nil
+		}
+	}
+	for _, reaction := range from.GetReactions() {
+		if serialised, err := proto.Marshal(reaction); err == nil {
+			to.Reactions = append(to.Reactions, serialised)
+		}
+	}
+	return to
+}
+
+func text(of types.JID) string {
+	if of.IsEmpty() {
+		return ""
+	}
+	return of.String()
+}
+
+// mutedUntil: the phone says milliseconds, and an end far beyond any calendar for ever.
+func mutedUntil(end uint64) int64 {
+	const year3000 = 32503680000000
+	if end > year3000 {
+		return mutedForever
+	}
+	return int64(end)
+}
+
+func moreOnPhone(from *waHistorySync.Conversation) bool {
+	switch from.GetEndOfHistoryTransferType() {
+	case waHistorySync.Conversation_COMPLETE_BUT_MORE_MESSAGES_REMAIN_ON_PRIMARY,
+		waHistorySync.Conversation_COMPLETE_ON_DEMAND_SYNC_BUT_MORE_MSG_REMAIN_ON_PRIMARY:
+		return from.EndOfHistoryTransferType != nil
+	}
+	return false
+}
