@@ -156,6 +156,7 @@ func Run(o Options, stdin io.Reader, stdout io.Writer) (int, error) {
 	pb.RegisterEngineServer(service, &server{
 		manager: manager, hub: hub, deadman: dead, networkID: net.ID, version: o.Version, library: o.Library, runID: randomID(),
 	})
+	pb.RegisterPeopleServer(service, &peopleServer{manager: manager})
 
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

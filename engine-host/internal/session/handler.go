@@ -206,6 +206,9 @@ func (s *Session) onOther(event any) {
 		s.setCode(int32(e.Reason))
 		s.mail.put(signal{kind: sigReset, detail: fmt.Sprintf("login refused: %d", int(e.Reason))})
 	default:
+		if s.onPeople(event) {
+			return
+		}
 		if body := ephemeral(event); body != nil {
 			body.SessionId, body.Epoch = s.id, s.epoch
 			s.m.cfg.Hub.Post(body, false)
