@@ -1,0 +1,61 @@
+"""Shapes of what a number shares with its phone."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Literal
+
+from pydantic import AwareDatetime, Field
+
+from blazz.kit.http import Model, RequestModel
+
+
+class ChatChange(RequestModel):
+    """What to set for a chat, here and on the number's phone; what is left out stays."""
+
+    archived: bool = False
+    pinned: bool = False
+    muted_until: AwareDatetime | None = Field(None, description="Null or a past moment ends the silence.")
+    unread: bool = Field(default=False, description="False also sets the unread count to zero.")
+    labels: list[uuid.UUID] | None = Field(None, max_length=100, description="Exactly these labels of the number.")
+
+
+class LabelView(Model):
+    """A label of a business number. `colour` is a number of WhatsApp's palette of 20."""
+
+    id: uuid.UUID
+    account_id: uuid.UUID
+    name: str
+    colour: int
+    chats: int = Field(description="How many chats carry it.")
+
+
+class Labels(Model):
+    """Labels, by name."""
+
+    data: list[LabelView]
+
+
+class StarChange(RequestModel):
+    """Whether a message is starred."""
+
+    starred: bool = True
+
+
+class OlderRequest(RequestModel):
+    """How many messages before the oldest one to ask the phone for."""
+
+    count: int = Field(50, ge=1, le=200)
+
+
+class HistoryView(Model):
+    """The import of a number's past after it was linked."""
+
+    state: Literal["none", "running", "done", "failed"]
+    progress: int = Field(description="Percent of what the phone wants to hand over.")
+    chats: int = Field(description="Chats that were new.")
+    messages: int
+    failed: int = Field(description="Parts that could not be read; the rest was imported.")
+    started_at: dt.datetime | None = None
+    finished_at: dt.datetime | None = None

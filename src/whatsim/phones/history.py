@@ -1,0 +1,192 @@
+"""What a phone hands to a newly linked companion, and what it looks up when a companion asks.
+
+A phone sends the newest messages of its chats inside a message (the bootstrap), then all recent messages in chunks by
+way of the media host, then the names that people have chosen. Everything is durable before it is announced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from whatsim.phones.contents import Contents
+from whatsim.phones.outgoing import Sender
+from whatsim.server.entities import Device, Message, Phone, now
+from whatsim.wire.e2e import MessageKey
+from whatsim.wire.errors import WireError
+from whatsim.wire.jid import LID_SERVER, USER_SERVER, parse_jid
+from whatsim.wire.media import seal
+from whatsim.wire.peer import (
+    REQUEST_HISTORY,
+    REQUEST_PLACEHOLDER,
+    SYNC_BOOTSTRAP,
+    SYNC_ON_DEMAND,
+    SYNC_PUSH_NAME,
+    SYNC_RECENT,
+    TYPE_HISTORY_NOTICE,
+    TYPE_RESPONSE,
+    Conversation,
+    HistoryEntry,
+    HistoryNotice,
+    HistorySync,
+    Mapping,
+    PeerMessage,
+    PeerProtocol,
+    PushName,
+    Request,
+    ResentMessage,
+    Response,
+    Result,
+    WebMessage,
+)
+
+if TYPE_CHECKING:
+    from whatsim.server.core import Core
+
+BOOTSTRAP_CHATS = 20  # with their newest message each
+CHUNK_CHATS = 100
+RECENT_S = 90 * 86_400.0
+MAX_OLDER = 200  # messages in one answer
+_STATUS = {"sent": 2, "delivered": 3, "read": 4, "played": 5}
+
+
+class History:
+    """Gives phones' messages to companions."""
+
+    def __init__(self, core: Core, contents: Contents, sender: Sender) -> None:
+        self._core = core
+        self._contents = contents
+        self._sender = sender
+
+    def hand_over(self, device: Device) -> None:
+        """Send a phone's history to a companion that was just linked. A phone without chats has nothing to say."""
+        if device.phone.chats:
+            self._core.phones.run(self._hand_over(device))
+
+    def answer(self, phone: Phone, device: Device, message_id: str, request: Request) -> None:
+        """Answer a companion's request; one that the simulated phone does not know stays unanswered."""
+        if request.kind == REQUEST_HISTORY and request.older is not None:
+            self._core.phones.run(self._older(phone, device, message_id, request))
+        elif request.kind == REQUEST_PLACEHOLDER:
+            self._resend(phone, device, message_id, request)
+        else:
+            self._core.counters.count_unknown(f"request {request.kind} to a phone")
+
+    async def _hand_over(self, device: Device) -> None:
+        phone = device.phone
+        chats = _by_chat(message for message in phone.messages if message.timestamp > now() - RECENT_S)
+        newest = sorted(chats, key=lambda chat: chats[chat][-1].timestamp, reverse=True)
+        first = [self._conversation(phone, chat, chats[chat][-1:], more=True) for chat in newest[:BOOTSTRAP_CHATS]]
+        mappings = self._mappings(newest)
+        blob = HistorySync(SYNC_BOOTSTRAP, first, 0, 0, mappings=mappings)
+        notice = HistoryNotice(sync_type=SYNC_BOOTSTRAP, chunk_order=0, progress=0, inline=zlib.compress(blob.encode()))
+        self._announce(phone, device, notice)
+        chunks = [newest[at : at + CHUNK_CHATS] for at in range(0, len(newest), CHUNK_CHATS)]
+        for number, chunk in enumerate(chunks, 1):
+            conversations = [self._conversation(phone, chat, chats[chat], more=False) for chat in chunk]
+            progress = 100 * number // len(chunks)
+            blob = HistorySync(SYNC_RECENT, conversations, number, progress, mappings=self._mappings(chunk))
+            await self._upload(phone, device, blob, HistoryNotice(sync_type=SYNC_RECENT, progress=progress))
+        names = [PushName(peer.jid(LID_SERVER), peer.name) for peer in self._peers(newest)]
+        blob = HistorySync(SYNC_PUSH_NAME, names=names)
+        await self._upload(phone, device, blob, HistoryNotice(sync_type=SYNC_PUSH_NAME))
+
+    async def _older(self, phone: Phone, device: Device, message_id: str, request: Request) -> None:
+        older = request.older
+        assert older is not None
+        try:
+            peer = self._core.world.find(parse_jid(older.chat or ""))
+        except WireError:
+            peer = None
+        conversations = []
+        if peer is not None:
+            messages = _by_chat(phone.messages).get(peer.number, [])
+            known = next((at for at, message in enumerate(messages) if message.message_id == older.oldest_id), None)
+            if known is None:
+                before = [message for message in messages if message.timestamp < (older.oldest_timestamp or 0)]
+            else:
+                before = messages[:known]
+            count = max(1, min(older.count or 50, MAX_OLDER))
+            part = before[-count:]
+            conversations = [self._conversation(phone, peer.number, part, more=len(part) < len(before))]
+        blob = HistorySync(SYNC_ON_DEMAND, conversations, 1, 100)
+        notice = HistoryNotice(sync_type=SYNC_ON_DEMAND, progress=100, request_id=message_id)
+        await self._upload(phone, device, blob, notice)
+
+    def _resend(self, phone: Phone, device: Device, message_id: str, request: Request) -> None:
+        results = []
+        for placeholder in request.placeholders:
+            key = placeholder.key
+            message = phone.by_message_id.get(key.id or "") if key is not None else None
+            web = self._web_message(phone, message) if message is not None and not message.undecryptable else None
+            results.append(Result(None if web is None else ResentMessage(web.encode())))
+        response = Response(REQUEST_PLACEHOLDER, message_id, results)
+        content = PeerMessage(PeerProtocol(TYPE_RESPONSE, response=response))
+        self._sender.push_peer(phone, device, content)
+
+    async def _upload(self, phone: Phone, device: Device, blob: HistorySync, notice: HistoryNotice) -> None:
+        plain = await asyncio.to_thread(lambda: zlib.compress(blob.encode()))
+        sealed = await asyncio.to_thread(seal, plain, "history")
+        notice.direct_path = await self._core.media_host.keep(sealed)
+        notice.file_sha256, notice.file_enc_sha256 = sealed.file_sha256, sealed.file_enc_sha256
+        notice.media_key, notice.file_length = sealed.media_key, len(plain)
+        notice.chunk_order = blob.chunk_order
+        if device.device in phone.devices:
+            self._announce(phone, device, notice)
+
+    def _announce(self, phone: Phone, device: Device, notice: HistoryNotice) -> None:
+        self._sender.push_peer(phone, device, PeerMessage(PeerProtocol(TYPE_HISTORY_NOTICE, notice)))
+
+    def _conversation(self, phone: Phone, chat: str, messages: Sequence[Message], *, more: bool) -> Conversation:
+        world = self._core.world
+        peer = world.by_number.get(chat)
+        lid = peer.jid(LID_SERVER) if peer is not None else None
+        last = int(messages[-1].timestamp) if messages else None
+        found = ((message.id, self._web_message(phone, message)) for message in messages)
+        settings = self._core.phones.settings.of_chat(phone, chat)
+        return Conversation(
+            id=lid or f"{chat}@{USER_SERVER}",
+            entries=[HistoryEntry(web, order) for order, web in found if web is not None],
+            last_timestamp=last,
+            unread=sum(message.chat == chat for message in phone.unread.values()),
+            end=0 if more else 1,
+            timestamp=last,
+            archived=settings.archived or None,
+            marked_unread=settings.unread or None,
+            pinned=int(now()) if settings.pinned else None,
+            mute_end=settings.muted_until_ms or None,
+            pn_jid=f"{chat}@{USER_SERVER}",
+            lid_jid=lid,
+        )
+
+    def _web_message(self, phone: Phone, message: Message) -> WebMessage | None:
+        content = self._contents.find(message)
+        if content is None:
+            return None  # it could never be read
+        peer = self._core.world.by_number.get(message.chat)
+        chat = peer.jid(LID_SERVER) if peer is not None else f"{message.chat}@{USER_SERVER}"
+        status = max((_STATUS.get(state, 0) for state in message.receipts), default=0)
+        return WebMessage(
+            key=MessageKey(chat, message.outgoing, message.message_id),
+            content=content,
+            timestamp=int(message.timestamp),
+            status=status if message.outgoing else None,
+            push_name=None if message.outgoing or peer is None else peer.name,
+        )
+
+    def _peers(self, chats: Iterable[str]) -> list[Phone]:
+        found = (self._core.world.by_number.get(chat) for chat in chats)
+        return [peer for peer in found if peer is not None]
+
+    def _mappings(self, chats: Iterable[str]) -> list[Mapping]:
+        return [Mapping(peer.jid(USER_SERVER), peer.jid(LID_SERVER)) for peer in self._peers(chats)]
+
+
+def _by_chat(messages: Iterable[Message]) -> dict[str, list[Message]]:
+    chats: dict[str, list[Message]] = {}
+    for message in sorted(messages, key=lambda message: (message.timestamp, message.id)):
+        if "@" not in message.chat:  # groups are not handed over
+            chats.setdefault(message.chat, []).append(message)
+    return chats

@@ -1,0 +1,156 @@
+"""History of a phone: imported when a number is linked, merged with what is here, every message once, in its place."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blazz.kit import failpoints
+from blazz.messaging import imports, settings
+from blazz.messaging.history_model import MAX_CHATS
+from blazz.messaging.state_schemas import HistoryView
+from blazz.messaging.state_tables import history_imports
+from blazz.messaging.tables import chats as chats_table
+from blazz.messaging.tables import messages
+from tests.support.network import simulated_network
+from tests.support.product import Blazz, Number, running, text
+from tests.support.waiting import eventually
+from whatsim.network import Network
+
+pytestmark = [pytest.mark.anyio, pytest.mark.engine]
+
+
+@pytest.fixture
+async def network(tmp_path: Path) -> AsyncIterator[Network]:
+    async with simulated_network(tmp_path / "network") as network:
+        yield network
+
+
+async def done(blazz: Blazz, number: Number, *, messages: int) -> HistoryView:
+    """Wait until the import is over and has brought so many messages."""
+
+    async def reached() -> HistoryView | None:
+        view = await blazz.database.read(blazz.scope, imports.overview, number.account_id)
+        return view if view.state == "done" and view.messages == messages else None
+
+    view = await eventually(reached, what=f"the import of {messages} messages")
+    assert view is not None
+    return view
+
+
+async def bodies(blazz: Blazz, *conditions: Any) -> list[str]:
+    """Return the texts of messages in the order of their chats."""
+    rows = await blazz.rows(messages, *conditions)
+    return [row["body"] for row in sorted(rows, key=lambda row: (row["position"], row["history_rank"]))]
+
+
+async def test_a_phones_past_is_imported_when_it_is_linked(tmp_path: Path, network: Network) -> None:
+    phone = (await network.create_phone(name="Shop")).number
+    customers = await network.history.fill(phone, chats=7, per_chat=6, days=10)
+    await network.settings.change_chat(phone, customers[0], archived=True, pinned=None, muted_until_ms=-1)
+    await network.settings.change_chat(phone, customers[1], pinned=True)
+    await network.settings.name_contact(phone, customers[2], "Ibu Sri")
+    await network.settings.edit_label(phone, "1", "New customer", 3)
+    await network.settings.label_chat(phone, customers[3], "1")
+    async with running(tmp_path / "blazz", network) as blazz:
+        number = await blazz.link(phone)
+        view = await done(blazz, number, messages=42)
+        assert (view.chats, view.progress, view.failed) == (7, 100, 0)
+        rows = await blazz.rows(chats_table)
+        assert len(rows) == 7
+        assert all(row["unread_count"] == 0 and row["last_message_at"] for row in rows)
+        for row in rows:
+            own = await bodies(blazz, messages.c.chat_id == row["id"])
+            assert own == [f"Message {at} of {own[0].split(' of ')[1]}" for at in range(1, 7)]
+            assert row["last_preview"] == own[-1]
+        states = {row["state"] for row in await blazz.messages(messages.c.from_me.is_(True))}
+        assert states == {"read"}
+        assert sum(bool(row["archived"]) for row in rows) == 1
+        assert sum(row["muted_until"] is not None for row in rows) == 1
+        assert sum(row["pinned_at"] is not None for row in rows) == 1
+        names = [event["name"] for event in await blazz.events()]
+        assert "message.received" not in names, "history is no news"
+        assert names.count("history.progress") >= 1
+        # the phone was told, and the blobs were taken off the media host
+        assert {row["state"] for row in await blazz.rows(history_imports)} == {"done"}
+
+        async def labelled() -> bool:
+            found = await blazz.database.read(blazz.scope, settings.labels_page, number.account_id)
+            return [(row["name"], row["colour"], row["chats"]) for row in found] == [("New customer", 3, 1)]
+
+        await eventually(labelled, what="the label of a chat that was imported")
+
+
+async def test_history_merges_with_what_is_here_and_doubles_nothing(tmp_path: Path, network: Network) -> None:
+    async with running(tmp_path / "blazz", network) as blazz:
+        number = await blazz.link()
+        customer = (await network.create_phone(name="Budi")).number
+        await network.send_message(customer, number.phone, text("before"))
+        await eventually(lambda: _bodies_are(blazz, ["before"]))
+        message_id = await blazz.send_text(number, customer, "answer")
+        await blazz.state(message_id, "delivered")
+        await blazz.commands.log_out(number.account_id)
+        await blazz.status(number.account_id, "logged_out")
+        await network.send_message(customer, number.phone, text("meanwhile 1"))
+        await network.send_message(number.phone, customer, text("meanwhile 2"))
+        again = await blazz.link(number.phone, number.account_id)
+        await done(blazz, again, messages=2)
+        await network.send_message(customer, number.phone, text("after"))
+        wanted = ["before", "answer", "meanwhile 1", "meanwhile 2", "after"]
+        await eventually(lambda: _bodies_are(blazz, wanted), what="all in the order of the conversation")
+        (chat,) = await blazz.rows(chats_table)
+        assert chat["last_preview"] == "after"
+
+
+async def _bodies_are(blazz: Blazz, wanted: list[str]) -> bool:
+    return await bodies(blazz) == wanted
+
+
+async def test_an_import_that_is_cut_goes_on_behind_what_is_stored(
+    tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLAZZ_TEST_MODE", "1")
+    phone = (await network.create_phone()).number
+    await network.history.fill(phone, chats=120, per_chat=4)
+    async with running(tmp_path / "blazz", network) as blazz:
+        failpoints.arm("history.piece_stored", "error@2")
+        try:
+            number = await blazz.link(phone)
+            await eventually(lambda: _has_failed_once(blazz), what="the cut")
+        finally:
+            failpoints.disarm("history.piece_stored")
+        await blazz.stop()
+        await blazz.start()
+        await blazz.status(number.account_id, "connected")
+        view = await done(blazz, number, messages=480)
+        assert view.chats == 120
+        assert len({row["wa_message_id"] for row in await blazz.messages()}) == 480
+
+
+async def _has_failed_once(blazz: Blazz) -> bool:
+    return any(row["attempts"] for row in await blazz.rows(history_imports))
+
+
+async def test_only_recent_chats_and_messages_are_imported(tmp_path: Path, network: Network) -> None:
+    phone = (await network.create_phone()).number
+    old, other = [(await network.create_phone()).number for _ in range(2)]
+    now = time.time()
+    await network.history.add(phone, old, "two months ago", now - 60 * 86_400)
+    await network.history.add(phone, other, "six weeks ago", now - 42 * 86_400)
+    await network.history.add(phone, other, "last week", now - 7 * 86_400)
+    async with running(tmp_path / "blazz", network) as blazz:
+        number = await blazz.link(phone)
+        await done(blazz, number, messages=1)
+        assert await bodies(blazz) == ["last week"]
+        assert MAX_CHATS == 500
+        (chat,) = await blazz.rows(chats_table)
+        # what is older can be asked for, and stands in front
+        await blazz.database.write(blazz.scope, settings.ask_older, chat["id"], 50)
+        await eventually(lambda: _bodies_are(blazz, ["six weeks ago", "last week"]), what="older messages on demand")
+        (chat,) = await blazz.rows(chats_table)
+        assert chat["last_preview"] == "last week"
+        assert chat["more_on_phone"] is False
