@@ -2,12 +2,12 @@
 import { describe, expect, it } from 'vitest'
 
 import { ApiError } from '@/api/errors'
-import { again, begin, type Draft, failed, toRequest, unconfirmed } from '@/composables/outbox'
+import { again, begin, type Draft, failed, textBody, toRequest, unconfirmed } from '@/composables/outbox'
 
 import { message } from './samples'
 
 const NOW = new Date('2026-11-23T10:00:00Z')
-const DRAFT: Draft = { chatId: 'c1', to: 'c1', accountId: null, text: 'hello', file: null, replyTo: null }
+const DRAFT: Draft = { chatId: 'c1', to: 'c1', accountId: null, body: textBody('hello'), file: null, replyTo: null }
 const picture = new File(['x'], 'x.png', { type: 'image/png' })
 
 describe('an outgoing message', () => {
@@ -32,21 +32,30 @@ describe('an outgoing message', () => {
     expect(again(item).phase).toBe('uploading')
   })
 
-  it('is a text, or a picture with its caption, with what it answers', () => {
-    expect(toRequest(begin({ ...DRAFT, replyTo: 'm1' }, 'k', NOW))).toEqual({
+  it('is a text with what it answers and whom it names', () => {
+    const draft = { ...DRAFT, replyTo: 'm1', mentions: ['628110000101@s.whatsapp.net'] }
+    expect(toRequest(begin(draft, 'k', NOW))).toEqual({
       to: 'c1',
       client_ref: 'k',
       type: 'text',
       text: { body: 'hello' },
-      context: { message_id: 'm1' }
+      context: { message_id: 'm1', mentions: ['628110000101@s.whatsapp.net'] }
     })
-    expect(toRequest({ ...begin({ ...DRAFT, file: picture, accountId: 'a1' }, 'k', NOW), mediaId: 'media-1' })).toEqual({
+  })
+
+  it('carries the id of its file, and the content of any other kind as it is', () => {
+    const body = { type: 'image', content: { caption: 'hello' } }
+    expect(toRequest({ ...begin({ ...DRAFT, body, file: picture, accountId: 'a1' }, 'k', NOW), mediaId: 'media-1' })).toEqual({
       to: 'c1',
       client_ref: 'k',
       account_id: 'a1',
       type: 'image',
       image: { id: 'media-1', caption: 'hello' }
     })
+    const poll = { question: 'Tea?', options: ['Yes', 'No'], multiple: false }
+    expect(toRequest(begin({ ...DRAFT, body: { type: 'poll', content: poll } }, 'k', NOW))).toMatchObject({ type: 'poll', poll })
+    const cards = [{ name: { formatted_name: 'Ayu' } }]
+    expect(toRequest(begin({ ...DRAFT, body: { type: 'contacts', content: cards } }, 'k', NOW))).toMatchObject({ contacts: cards })
   })
 
   it('is not drawn once the server has it', () => {

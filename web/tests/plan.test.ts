@@ -25,6 +25,18 @@ describe('a burst of events', () => {
     expect([...plan.inbound]).toEqual(['m1'])
   })
 
+  it('reads a changed message again, and its chat only when the list may show it', () => {
+    const plan = planEvents([
+      event(1, 'message.reaction', { message_id: 'm1', chat_id: 'c1', emoji: '👍' }),
+      event(2, 'message.edited', { message_id: 'm2', chat_id: 'c2' }),
+      event(3, 'message.received', { message_id: 'm3', chat_id: 'c3' }),
+      event(4, 'message.deleted', { message_id: 'm3', chat_id: 'c3' })
+    ])
+    expect([...plan.changed]).toEqual([['m1', 'c1'], ['m2', 'c2']])
+    expect([...plan.messages.keys()]).toEqual(['m3'])
+    expect([...plan.chats]).toEqual(['c2', 'c3'])
+  })
+
   it('finds the number of a session event in its data or beside it', () => {
     const beside = { ...event(1, 'session.connected', { status: 'connected' }), account_id: 'a1' }
     const plan = planEvents([beside, event(2, 'session.failed', { account_id: 'a2', status: 'failed' })])

@@ -1,7 +1,7 @@
 /** The arrangement of a conversation. */
 import { describe, expect, it } from 'vitest'
 
-import { begin } from '@/composables/outbox'
+import { begin, textBody } from '@/composables/outbox'
 import { firstUnread, pictureBox, timeline } from '@/features/inbox/timeline'
 
 import { message } from './samples'
@@ -28,7 +28,7 @@ describe('a conversation', () => {
   })
 
   it('ends with what is still leaving', () => {
-    const item = begin({ chatId: 'c', to: 'c', accountId: null, text: 'x', file: null, replyTo: null }, 'k', new Date('2026-11-23T10:01:00Z'))
+    const item = begin({ chatId: 'c', to: 'c', accountId: null, body: textBody('x'), file: null, replyTo: null }, 'k', new Date('2026-11-23T10:01:00Z'))
     const rows = timeline([said('a', '2026-11-23T10:00:00Z', 'outbound')], [item], day, null)
     expect(rows.at(-1)).toMatchObject({ kind: 'outgoing', key: 'k', first: false })
   })
@@ -41,6 +41,16 @@ describe('a conversation', () => {
     expect(rows.map((row) => row.kind)).toEqual(['day', 'unread', 'message', 'message', 'message'])
     expect(firstUnread(newestFirst, 0)).toBeNull()
     expect(firstUnread(newestFirst, 9)).toBeNull()
+  })
+})
+
+describe('a notice', () => {
+  it('interrupts whoever is writing, and is nothing to be read', () => {
+    const notice = message('n', { timestamp: '2026-11-23T10:00:30Z', direction: 'inbound', type: 'system' })
+    const talk = [said('a', '2026-11-23T10:00:00Z', 'inbound'), notice, said('b', '2026-11-23T10:01:00Z', 'inbound')]
+    const rows = timeline(talk, [], day, null)
+    expect(rows.map((row) => (row.kind === 'message' ? `${row.key}${row.first ? '*' : ''}` : row.kind))).toEqual(['day', 'a*', 'notice', 'b*'])
+    expect(firstUnread([...talk].reverse(), 2)).toEqual({ firstId: 'a', count: 2 })
   })
 })
 

@@ -9,6 +9,9 @@ import type { Chat } from './types'
 /** What a chat is called; a group has no contact. */
 export const chatName = (chat: Chat | undefined): string => chat?.contact?.display_name ?? ''
 
+/** The disappearing timer of a chat in seconds; null or 0 when it has none. */
+export const timerOf = (chat: Chat | undefined): number | null => (chat as { timer_s?: number | null } | undefined)?.timer_s ?? null
+
 const at = (chat_id: string) => ({ params: { path: { chat_id } } })
 const PAGE_SIZE = 100
 
@@ -30,6 +33,8 @@ export const getChat = (id: string): Promise<Chat> => unwrap(client.GET('/api/v1
 export const markRead = (id: string) => unwrap(client.POST('/api/v1/chats/{chat_id}/read', at(id)))
 export const sendTyping = (id: string, state: 'composing' | 'recording' | 'paused') =>
   unwrap(client.POST('/api/v1/chats/{chat_id}/typing', { ...at(id), body: { state } }))
+/** Says that somebody looks at the chat; to be repeated while it is so. */
+export const watchChat = (id: string) => unwrap(client.POST('/api/v1/chats/{chat_id}/watch', at(id)))
 
 export function useChatList(filters: MaybeRefOrGetter<ChatFilters>) {
   const query = useInfiniteQuery({

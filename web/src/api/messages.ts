@@ -20,6 +20,8 @@ export const getMessage = (message_id: string): Promise<Message> =>
   unwrap(client.GET('/api/v1/messages/{message_id}', { params: { path: { message_id } } }))
 export const retryMessage = (message_id: string): Promise<Message> =>
   unwrap(client.POST('/api/v1/messages/{message_id}/retry', { params: { path: { message_id } } }))
+export const starMessage = (message_id: string, starred: boolean): Promise<Message> =>
+  unwrap(client.POST('/api/v1/messages/{message_id}/star', { params: { path: { message_id } }, body: { starred } }))
 /** Two calls with one idempotency key make one message; the second answers with the first's. */
 export const sendMessage = (body: MessageSend, idempotencyKey: string): Promise<Message> =>
   unwrap(client.POST('/api/v1/messages', { params: { header: { 'Idempotency-Key': idempotencyKey } }, body }))

@@ -2,14 +2,25 @@
 import type { ApiError } from '@/api/errors'
 import type { Message, MessageSend } from '@/api/types'
 
+/** What a message's kind makes of it: in a request `content` stands under the name of the `type`. */
+export interface Body {
+  type: string
+  content: Record<string, unknown> | readonly object[]
+}
+
 export interface Draft {
   chatId: string
   /** Where to: a chat's id, or a number for a new chat. */
   to: string
   accountId: string | null
-  text: string
+  body: Body
+  /** Uploaded before the message is sent; its id becomes part of the content. */
   file: File | null
   replyTo: string | null
+  /** Addresses of people whom the text names. */
+  mentions?: readonly string[]
+  /** What to draw meanwhile when the body cannot show it, as with a forwarded message. */
+  shown?: Message | null
 }
 
 export interface Outgoing extends Draft {
@@ -23,6 +34,8 @@ export interface Outgoing extends Draft {
   mediaId: string | null
   error: { code: string; message: string; requestId: string | null } | null
 }
+
+export const textBody = (text: string): Body => ({ type: 'text', content: { body: text } })
 
 export function begin(draft: Draft, key: string, now: Date, workspace: string | null = null): Outgoing {
   return {
@@ -41,22 +54,24 @@ export function failed(item: Outgoing, error: ApiError): Outgoing {
   return { ...item, phase: 'failed', error: { code: error.code, message: error.message, requestId: error.requestId } }
 }
 
-/** The same message again, with the same key; a picture that is already uploaded is not uploaded twice. */
+/** The same message again, with the same key; a file that is already uploaded is not uploaded twice. */
 export function again(item: Outgoing): Outgoing {
   return { ...item, phase: item.file && !item.mediaId ? 'uploading' : 'sending', error: null, progress: 0 }
 }
 
 export function toRequest(item: Outgoing): MessageSend {
-  const common = {
+  const context = {
+    ...(item.replyTo ? { message_id: item.replyTo } : {}),
+    ...(item.mentions?.length ? { mentions: [...item.mentions] } : {})
+  }
+  return {
     to: item.to,
     client_ref: item.key,
     ...(item.accountId ? { account_id: item.accountId } : {}),
-    ...(item.replyTo ? { context: { message_id: item.replyTo } } : {})
-  }
-  if (item.mediaId) {
-    return { ...common, type: 'image', image: { id: item.mediaId, ...(item.text ? { caption: item.text } : {}) } }
-  }
-  return { ...common, type: 'text', text: { body: item.text } }
+    ...(Object.keys(context).length ? { context } : {}),
+    type: item.body.type,
+    [item.body.type]: item.mediaId ? { ...item.body.content, id: item.mediaId } : item.body.content
+  } as MessageSend
 }
 
 /** What is still ours alone: an item the server has already turned into one of these messages is left out. */

@@ -11,11 +11,7 @@ import type { Message } from '@/api/types'
 
 import { randomKey } from './ids'
 import { again, begin, type Draft, failed, type Outgoing, toRequest } from './outbox'
-
-/** A network that is away is tried again by itself, this long after each failure. */
-const SILENT_RETRIES_MS = [800, 2_000, 5_000]
-
-const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+import { patiently } from './patience'
 
 export const useOutbox = defineStore('outbox', () => {
   const cache = useQueryClient()
@@ -43,22 +39,15 @@ export const useOutbox = defineStore('outbox', () => {
   }
 
   async function run(item: Outgoing): Promise<Message | null> {
-    for (let tries = 0; ; tries++) {
-      const current = items.value.find((other) => other.key === item.key) ?? item
-      try {
-        const message = await attempt(current)
-        putMessages(cache, message.chat_id, [message])
-        discard(item.key)
-        return message
-      } catch (caught) {
-        const error = toApiError(caught)
-        const pause = SILENT_RETRIES_MS[tries]
-        if (!error.transient || pause === undefined) {
-          put(failed(items.value.find((other) => other.key === item.key) ?? item, error))
-          return null
-        }
-        await wait(pause)
-      }
+    const current = (): Outgoing => items.value.find((other) => other.key === item.key) ?? item
+    try {
+      const message = await patiently(() => attempt(current()))
+      putMessages(cache, message.chat_id, [message])
+      discard(item.key)
+      return message
+    } catch (caught) {
+      put(failed(current(), toApiError(caught)))
+      return null
     }
   }
 

@@ -19,6 +19,11 @@ const TYPING_MS = 10_000
 const OFFLINE_AFTER_MS = 1_200
 
 export type TypingKind = 'composing' | 'recording'
+/** Whether a customer is online now; `lastSeen` (RFC 3339) where they let others know. */
+export interface Presence {
+  online: boolean
+  lastSeen: string | null
+}
 type Listener = (event: LogEvent) => void
 
 export const useStream = defineStore('stream', () => {
@@ -28,6 +33,7 @@ export const useStream = defineStore('stream', () => {
   const offline = ref(false)
   const since = ref(Date.now())
   const typing = reactive(new Map<string, TypingKind>())
+  const presence = reactive(new Map<string, Presence>())
   const lastInbound = shallowRef<Message | null>(null)
   const listeners = new Set<Listener>()
   const typingTimers = new Map<string, ReturnType<typeof setTimeout>>()
@@ -47,7 +53,10 @@ export const useStream = defineStore('stream', () => {
     } else if (!navigator.onLine) offline.value = true
     else offlineTimer ??= setTimeout(() => (offline.value = true), OFFLINE_AFTER_MS)
     // Who types is only known while the stream is heard.
-    if (next !== 'live') for (const chatId of [...typing.keys()]) setTyping(chatId, null)
+    if (next !== 'live') {
+      for (const chatId of [...typing.keys()]) setTyping(chatId, null)
+      presence.clear()
+    }
     if ((next === 'live') !== (state.value === 'live')) since.value = Date.now()
     state.value = next
   }
@@ -89,6 +98,9 @@ export const useStream = defineStore('stream', () => {
       const chatId = textOf(event.data, 'chat_id')
       const kind = textOf(event.data, 'state')
       if (chatId) setTyping(chatId, kind === 'composing' || kind === 'recording' ? kind : null)
+    } else if (event.name === 'presence') {
+      const chatId = textOf(event.data, 'chat_id')
+      if (chatId) presence.set(chatId, { online: event.data.available === true, lastSeen: textOf(event.data, 'last_seen') })
     }
   }
 
@@ -124,5 +136,5 @@ export const useStream = defineStore('stream', () => {
     return () => listeners.delete(listener)
   }
 
-  return { state, offline, since, typing, lastInbound, live: computed(() => state.value === 'live'), start, stop, listen }
+  return { state, offline, since, typing, presence, lastInbound, live: computed(() => state.value === 'live'), start, stop, listen }
 })

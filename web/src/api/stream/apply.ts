@@ -5,7 +5,8 @@ import { getChat } from '../chats'
 import { type ChatFilters, keys } from '../keys'
 import { getMessage } from '../messages'
 import type { Chat, Message } from '../types'
-import { type Pages, patchLastMessages, patchStatuses, upsertChat, upsertMessages, withStatus } from './patch'
+import { ApiError } from '../errors'
+import { type Pages, patchLastMessages, patchStatuses, removeMessage, replaceMessages, upsertChat, upsertMessages, withStatus } from './patch'
 import type { Plan, StatusPatch } from './plan'
 
 /** Above this many changed chats one read of the lists costs less than one read per chat. */
@@ -21,7 +22,7 @@ export async function applyPlan(cache: QueryClient, plan: Plan, hooks: Hooks): P
   applyStatuses(cache, plan)
   refreshAccounts(cache, plan)
   refreshContacts(cache, plan)
-  await Promise.all([readMessages(cache, plan, hooks), readChats(cache, plan)])
+  await Promise.all([readMessages(cache, plan, hooks), readChanged(cache, plan), readChats(cache, plan)])
 }
 
 /** States heard lately: a message read a moment too early is brought up to date when it enters the cache. */
@@ -75,6 +76,16 @@ function refreshAccounts(cache: QueryClient, plan: Plan): void {
 function refreshContacts(cache: QueryClient, plan: Plan): void {
   for (const id of plan.contacts) void cache.invalidateQueries({ queryKey: keys.contact(id) })
   if (plan.contactListChanged) void cache.invalidateQueries({ queryKey: keys.contactLists })
+  // Chats show names and pictures of their people.
+  for (const chat of shownChats(cache)) {
+    if (chat.contact && plan.contacts.has(chat.contact.id)) plan.chats.add(chat.id)
+  }
+}
+
+function shownChats(cache: QueryClient): Chat[] {
+  const listed = cache.getQueriesData<Pages<Chat>>({ queryKey: keys.chatLists }).flatMap(([, pages]) => pages?.pages ?? [])
+  const opened = cache.getQueriesData<Chat>({ queryKey: ['chat'] }).map(([, chat]) => chat)
+  return [...listed.flatMap((page) => page.data), ...opened.filter((chat) => chat !== undefined)]
 }
 
 async function readMessages(cache: QueryClient, plan: Plan, hooks: Hooks): Promise<void> {
@@ -111,6 +122,33 @@ async function readInto(cache: QueryClient, chatId: string, ids: string[]): Prom
   return read
 }
 
+/** Reads changed messages again, as far as they are shown somewhere; one that is gone is taken out. */
+async function readChanged(cache: QueryClient, plan: Plan): Promise<void> {
+  const shown = [...plan.changed].filter(([id, chatId]) => isShown(cache, chatId, id))
+  if (shown.length > WIDE_BURST) {
+    const chats = new Set(shown.map(([, chatId]) => chatId))
+    await Promise.all([...chats].map((chatId) => cache.invalidateQueries({ queryKey: keys.messages(chatId) })))
+    return
+  }
+  await Promise.all(
+    shown.map(async ([id, chatId]) => {
+      await quiet(cache, keys.messages(chatId))
+      try {
+        renewMessage(cache, await getMessage(id))
+      } catch (error) {
+        if (error instanceof ApiError && error.status === 404) dropMessage(cache, chatId, id)
+        else void cache.invalidateQueries({ queryKey: keys.messages(chatId) })
+      }
+    })
+  )
+}
+
+function isShown(cache: QueryClient, chatId: string, id: string): boolean {
+  if (cache.getQueryData(keys.message(id))) return true
+  const pages = cache.getQueryData<Pages<Message>>(keys.messages(chatId))
+  return pages?.pages.some((page) => page.data.some((message) => message.id === id)) ?? false
+}
+
 async function readChats(cache: QueryClient, plan: Plan): Promise<void> {
   if (plan.chats.size > WIDE_BURST) {
     await Promise.all([
@@ -127,6 +165,18 @@ async function readChats(cache: QueryClient, plan: Plan): Promise<void> {
       else void cache.invalidateQueries({ queryKey: keys.chatLists })
     })
   )
+}
+
+export function dropMessage(cache: QueryClient, chatId: string, id: string): void {
+  cache.setQueryData<Pages<Message>>(keys.messages(chatId), (pages) => pages && removeMessage(pages, id))
+  cache.removeQueries({ queryKey: keys.message(id) })
+}
+
+/** Shows a message as it is now, wherever it is shown; it is not put where it is not. */
+export function renewMessage(cache: QueryClient, message: Message): void {
+  const next = upToDate(message)
+  cache.setQueryData<Pages<Message>>(keys.messages(next.chat_id), (pages) => pages && replaceMessages(pages, [next]))
+  cache.setQueryData<Message>(keys.message(next.id), next)
 }
 
 export function putMessages(cache: QueryClient, chatId: string, read: readonly Message[]): void {

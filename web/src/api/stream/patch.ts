@@ -43,23 +43,36 @@ export function withStatus(message: Message, patch: StatusPatch): Message {
 
 /** Newest first, in the order of the server's pages; WhatsApp's own times know only whole seconds. */
 function newerFirst(a: Message, b: Message): number {
-  return b.position - a.position
+  return b.position - a.position || (b.history_rank ?? 0) - (a.history_rank ?? 0)
 }
 
-/** Inserts or replaces messages in the newest page that may hold them; a state already shown never goes back. */
-export function upsertMessages(pages: Pages<Message>, incoming: readonly Message[]): Pages<Message> {
+/** Replaces messages that are there; a state already shown never goes back. */
+export function replaceMessages(pages: Pages<Message>, incoming: readonly Message[]): Pages<Message> {
   const fresh = new Map(incoming.map((message) => [message.id, message]))
-  const replaced = mapPages(pages, (message) => {
+  return mapPages(pages, (message) => {
     const next = fresh.get(message.id)
-    if (!next) return message
-    fresh.delete(message.id)
-    return { ...next, state: advance(message.state, next.state) }
+    return next ? { ...next, state: advance(message.state, next.state) } : message
   })
-  if (fresh.size === 0) return replaced
+}
+
+/** Replaces messages that are there and inserts the others in the newest page. */
+export function upsertMessages(pages: Pages<Message>, incoming: readonly Message[]): Pages<Message> {
+  const replaced = replaceMessages(pages, incoming)
+  const present = new Set(pages.pages.flatMap((page) => page.data.map((message) => message.id)))
+  const fresh = new Map(incoming.filter((message) => !present.has(message.id)).map((message) => [message.id, message]))
   const [first, ...rest] = replaced.pages
-  if (!first) return replaced
+  if (fresh.size === 0 || !first) return replaced
   const data = [...fresh.values(), ...first.data].sort(newerFirst)
   return { ...replaced, pages: [{ ...first, data }, ...rest] }
+}
+
+/** Takes a message out; it is no longer there for us. */
+export function removeMessage(pages: Pages<Message>, id: string): Pages<Message> {
+  if (!pages.pages.some((page) => page.data.some((message) => message.id === id))) return pages
+  return {
+    ...pages,
+    pages: pages.pages.map((page) => ({ ...page, data: page.data.filter((message) => message.id !== id) }))
+  }
 }
 
 export function matchesFilters(chat: Chat, filters: ChatFilters, known: boolean): boolean {

@@ -13,7 +13,9 @@ export interface Plan {
   statuses: Map<string, StatusPatch>
   /** New messages to read, with their chat. */
   messages: Map<string, string>
-  /** Of those, the ones a customer wrote; they are announced to screen readers. */
+  /** Messages that look different now, with their chat; read again where they are shown. */
+  changed: Map<string, string>
+  /** Of the new ones, those that a customer wrote; they are announced to screen readers. */
   inbound: Set<string>
   chats: Set<string>
   accounts: Set<string>
@@ -21,6 +23,9 @@ export interface Plan {
   accountListChanged: boolean
   contactListChanged: boolean
 }
+
+/** Events that tell of a message already known that it changed. */
+const CHANGES = new Set(['message.reaction', 'message.edited', 'message.deleted', 'message.updated'])
 
 /** The order of states; a message never goes back to an earlier one. */
 const RANK: Record<MessageState, number> = {
@@ -44,6 +49,7 @@ export function planEvents(events: readonly LogEvent[]): Plan {
   const plan: Plan = {
     statuses: new Map(),
     messages: new Map(),
+    changed: new Map(),
     inbound: new Set(),
     chats: new Set(),
     accounts: new Set(),
@@ -89,6 +95,13 @@ function foldMessage(
     plan.statuses.set(messageId, { chatId, state: next, error: next === 'failed' ? error : null })
     return
   }
+  if (CHANGES.has(name)) {
+    if (!plan.messages.has(messageId)) plan.changed.set(messageId, chatId)
+    // The list shows the newest message's text, which a reaction leaves as it is.
+    if (name !== 'message.reaction') plan.chats.add(chatId)
+    return
+  }
+  plan.changed.delete(messageId)
   plan.messages.set(messageId, chatId)
   plan.chats.add(chatId)
   if (name === 'message.received') plan.inbound.add(messageId)

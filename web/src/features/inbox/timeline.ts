@@ -6,6 +6,7 @@ export type Row =
   | { kind: 'day'; key: string; at: string }
   | { kind: 'unread'; key: string; count: number }
   | { kind: 'message'; key: string; message: Message; first: boolean }
+  | { kind: 'notice'; key: string; message: Message }
   | { kind: 'outgoing'; key: string; item: Outgoing; first: boolean }
 
 /** Messages of one side closer than this belong together. */
@@ -15,6 +16,12 @@ export interface Unread {
   /** The first message that was unread when the conversation was opened. */
   firstId: string
   count: number
+}
+
+/** Who says it: we, or one of those who write to us. A notice interrupts everybody. */
+function sideOf(message: Message): string {
+  if (message.type === 'system') return 'notice'
+  return message.direction === 'outbound' ? 'outbound' : `inbound ${message.author ?? ''}`
 }
 
 /** `messages` oldest first; `dayKey` names the calendar day of an instant in the workspace's zone. */
@@ -41,11 +48,12 @@ export function timeline(
     return first
   }
   for (const message of messages) {
-    const first = open(message.id, message.timestamp, message.direction)
+    const first = open(message.id, message.timestamp, sideOf(message))
     if (unread?.firstId === message.id) {
       rows.push({ kind: 'unread', key: 'unread', count: unread.count })
     }
-    rows.push({ kind: 'message', key: message.id, message, first })
+    if (message.type === 'system') rows.push({ kind: 'notice', key: message.id, message })
+    else rows.push({ kind: 'message', key: message.id, message, first })
   }
   for (const item of outgoing) rows.push({ kind: 'outgoing', key: item.key, item, first: open(item.key, item.createdAt, 'outbound') })
   return rows
@@ -56,17 +64,11 @@ export function firstUnread(messages: readonly Message[], count: number): Unread
   if (count <= 0) return null
   let left = count
   for (const message of messages) {
-    if (message.direction !== 'inbound') continue
+    if (message.direction !== 'inbound' || message.type === 'system') continue
     left -= 1
     if (left === 0) return { firstId: message.id, count }
   }
   return null
-}
-
-/** One line that stands for a message where only a line fits. */
-export function summary(message: Message, kindName: (type: string) => string): string {
-  if (message.text?.body) return message.text.body
-  return message.image?.caption || message.video?.caption || message.document?.caption || kindName(message.type)
 }
 
 /** The box of a picture on screen, in CSS pixels, keeping its shape within the bounds. */

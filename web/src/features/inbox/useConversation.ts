@@ -1,6 +1,6 @@
 /** Everything one open conversation needs: its messages, what is leaving, marking read, retrying. */
 import { useQueryClient } from '@tanstack/vue-query'
-import { computed, ref, shallowRef, watch, type Ref } from 'vue'
+import { computed, nextTick, ref, shallowRef, watch, type Ref } from 'vue'
 
 import { markRead, useChat } from '@/api/chats'
 import { retryMessage, useMessages } from '@/api/messages'
@@ -12,6 +12,9 @@ import { useOutbox } from '@/composables/useOutbox'
 
 import { firstUnread, type Unread } from './timeline'
 
+/** How far back a jump to an old message reads, in pages. */
+const READ_BACK_PAGES = 20
+
 export function useConversation(chatId: Ref<string>) {
   const cache = useQueryClient()
   const outbox = useOutbox()
@@ -19,6 +22,7 @@ export function useConversation(chatId: Ref<string>) {
   const chat = useChat(chatId)
   const pages = useMessages(chatId)
   const replyTo = shallowRef<Message | null>(null)
+  const editing = shallowRef<Message | null>(null)
   const unread = shallowRef<Unread | null>(null)
   const countedFor = ref<string | null>(null)
 
@@ -27,6 +31,7 @@ export function useConversation(chatId: Ref<string>) {
 
   watch(chatId, () => {
     replyTo.value = null
+    editing.value = null
     unread.value = null
     countedFor.value = null
   })
@@ -46,9 +51,22 @@ export function useConversation(chatId: Ref<string>) {
   }
   watch([() => chat.data.value?.unread_count, () => pages.isSuccess.value], () => void seen())
 
+  /** Reads older messages until the one with this id is there; false when it does not come. */
+  async function reach(id: string): Promise<boolean> {
+    const here = chatId.value
+    for (let read = 0; read < READ_BACK_PAGES; read++) {
+      if (chatId.value !== here) return false
+      if (messages.value.some((message) => message.id === id)) break
+      if (!pages.hasNextPage.value) return false
+      await pages.fetchNextPage()
+    }
+    await nextTick()
+    return messages.value.some((message) => message.id === id)
+  }
+
   async function retry(message: Message): Promise<void> {
     await notify.attempt(async () => putMessages(cache, message.chat_id, [await retryMessage(message.id)]))
   }
 
-  return { chat, pages, messages, outgoing, unread, replyTo, seen, retry, outbox }
+  return { chat, pages, messages, outgoing, unread, replyTo, editing, seen, retry, reach, outbox }
 }

@@ -1,0 +1,38 @@
+/** Which component draws which kind of message. Each takes `message` and needs an open conversation around it. */
+import type { Component } from 'vue'
+
+import type { Message } from '@/api/types'
+
+import ContactsPart from './ContactsPart.vue'
+import DeletedPart from './DeletedPart.vue'
+import FilePart from './FilePart.vue'
+import ImagePart from './ImagePart.vue'
+import InteractivePart from './InteractivePart.vue'
+import LocationPart from './LocationPart.vue'
+import PollPart from './PollPart.vue'
+import TextPart from './TextPart.vue'
+import UnsupportedPart from './UnsupportedPart.vue'
+
+const PARTS: Record<string, Component> = {
+  text: TextPart,
+  image: ImagePart,
+  video: FilePart,
+  audio: FilePart,
+  document: FilePart,
+  sticker: FilePart,
+  location: LocationPart,
+  contacts: ContactsPart,
+  poll: PollPart,
+  interactive: InteractivePart,
+  button: InteractivePart
+}
+
+/** Kinds that are drawn without a bubble around them. */
+const BARE = new Set(['sticker'])
+
+export function partFor(message: Message): Component {
+  if (message.deleted_at) return DeletedPart
+  return PARTS[message.type] ?? UnsupportedPart
+}
+
+export const isBare = (message: Message): boolean => !message.deleted_at && BARE.has(message.type)

@@ -1,0 +1,54 @@
+/** Names of the people of a chat by their WhatsApp addresses. */
+import { computed, type ComputedRef, type Ref } from 'vue'
+import { useI18n } from 'vue-i18n'
+
+import { useAccounts } from '@/api/accounts'
+import { chatName } from '@/api/chats'
+import type { Chat, Message } from '@/api/types'
+
+import { readable, userOf } from './addresses'
+import type { Mentionable } from './mentions'
+
+export interface Names {
+  /** What to call the owner of an address; an empty one is ours. */
+  nameOf: (address: string) => string
+  authorOf: (message: Message) => string
+  mentionsOf: (message: Message) => ReadonlyMap<string, string>
+  /** Who can be named in this chat; in a direct one nobody needs it. */
+  people: ComputedRef<Mentionable[]>
+}
+
+export function useNames(chat: Ref<Chat | undefined>): Names {
+  const { t } = useI18n()
+  const accounts = useAccounts()
+  const direct = computed(() => chat.value?.kind !== 'group')
+  const ownPhone = computed(() => accounts.byId.value.get(chat.value?.account_id ?? '')?.phone?.replace(/\D/g, ''))
+
+  function nameOf(address: string): string {
+    if (!address || userOf(address) === ownPhone.value) return t('inbox.you')
+    if (direct.value) return chatName(chat.value) || readable(address)
+    return readable(address)
+  }
+
+  function authorOf(message: Message): string {
+    if (message.direction === 'outbound') return t('inbox.you')
+    return message.author ? nameOf(message.author) : chatName(chat.value)
+  }
+
+  /** A mention may name anybody; only who is in the chat has a name here. */
+  function mentionsOf(message: Message): ReadonlyMap<string, string> {
+    const mentioned = message.context?.mentions ?? []
+    return new Map(mentioned.map((address) => [userOf(address), mentionName(address)]))
+  }
+
+  function mentionName(address: string): string {
+    const contact = chat.value?.contact
+    const known = [contact?.phone?.replace(/\D/g, ''), contact?.lid?.split('@')[0]].includes(userOf(address))
+    if (userOf(address) === ownPhone.value || known || !direct.value) return nameOf(address)
+    return readable(address)
+  }
+
+  const people = computed<Mentionable[]>(() => [])
+
+  return { nameOf, authorOf, mentionsOf, people }
+}
