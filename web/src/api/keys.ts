@@ -4,6 +4,9 @@ export interface ChatFilters {
   search: string
   accountId: string | null
   unread: boolean
+  archived: boolean
+  /** Id of a label that the chats must carry. */
+  label: string | null
 }
 
 export const keys = {
@@ -15,12 +18,18 @@ export const keys = {
   allMessages: ['messages'] as const,
   messages: (chatId: string) => ['messages', chatId] as const,
   message: (id: string) => ['message', id] as const,
+  messageChanges: (id: string) => ['message', id, 'changes'] as const,
   accounts: ['accounts'] as const,
   account: (id: string) => ['account', id] as const,
+  numberProfile: (accountId: string) => ['account', accountId, 'profile'] as const,
+  numberHistory: (accountId: string) => ['account', accountId, 'history'] as const,
+  labels: ['labels'] as const,
+  numberPrivacy: (accountId: string) => ['account', accountId, 'privacy'] as const,
   qr: (accountId: string) => ['qr', accountId] as const,
   contactLists: ['contacts'] as const,
   contactList: (search: string) => ['contacts', search] as const,
   contact: (id: string) => ['contact', id] as const,
+  contactHistory: (id: string) => ['contact', id, 'history'] as const,
   members: ['members'] as const,
   invitations: ['invitations'] as const,
   apiKeys: ['api-keys'] as const,

@@ -18,10 +18,15 @@ export const listMessages = (chat_id: string, cursor: string | null, limit = PAG
   )
 export const getMessage = (message_id: string): Promise<Message> =>
   unwrap(client.GET('/api/v1/messages/{message_id}', { params: { path: { message_id } } }))
+/** Edits, reactions, votes and pins of a message, the latest first, and the text as it was first written. */
+export const listChanges = (message_id: string) =>
+  unwrap(client.GET('/api/v1/messages/{message_id}/changes', { params: { path: { message_id }, query: { limit: 200 } } }))
 export const retryMessage = (message_id: string): Promise<Message> =>
   unwrap(client.POST('/api/v1/messages/{message_id}/retry', { params: { path: { message_id } } }))
 export const starMessage = (message_id: string, starred: boolean): Promise<Message> =>
   unwrap(client.POST('/api/v1/messages/{message_id}/star', { params: { path: { message_id } }, body: { starred } }))
+/** Has a file fetched that came as history and lies on WhatsApp's media host only. */
+export const fetchMedia = (media_id: string) => unwrap(client.POST('/api/v1/media/{media_id}/fetch', { params: { path: { media_id } } }))
 /** Two calls with one idempotency key make one message; the second answers with the first's. */
 export const sendMessage = (body: MessageSend, idempotencyKey: string): Promise<Message> =>
   unwrap(client.POST('/api/v1/messages', { params: { header: { 'Idempotency-Key': idempotencyKey } }, body }))
@@ -75,5 +80,13 @@ export function useMessage(id: MaybeRefOrGetter<string | null>) {
     queryFn: () => getMessage(toValue(id) ?? ''),
     enabled: computed(() => toValue(id) !== null),
     staleTime: Infinity
+  })
+}
+
+export function useChangesOf(id: MaybeRefOrGetter<string | null>) {
+  return useQuery({
+    queryKey: computed(() => keys.messageChanges(toValue(id) ?? '')),
+    queryFn: () => listChanges(toValue(id) ?? ''),
+    enabled: computed(() => toValue(id) !== null)
   })
 }

@@ -1,5 +1,4 @@
 /** What a message looks like once something was done to it; drawn at once, before the server has answered. */
-import { part } from '@/api/content'
 import type { Message } from '@/api/types'
 
 import { withChoice } from './kinds/poll'
@@ -27,8 +26,7 @@ export const withPin = (message: Message, until: string | null): Message => ({ .
 export const withStar = (message: Message, at: string | null): Message => ({ ...message, starred_at: at })
 
 export function withVote(message: Message, options: readonly string[], at: string): Message {
-  const poll = part(message, 'poll')
-  return poll ? ({ ...message, poll: withChoice(poll, options, at) } as Message) : message
+  return message.poll ? { ...message, poll: withChoice(message.poll, options, at) } : message
 }
 
 export interface ReactionGroup {

@@ -32,6 +32,7 @@ export function useNames(chat: Ref<Chat | undefined>): Names {
 
   function authorOf(message: Message): string {
     if (message.direction === 'outbound') return t('inbox.you')
+    if (message.sender) return message.sender.display_name
     return message.author ? nameOf(message.author) : chatName(chat.value)
   }
 

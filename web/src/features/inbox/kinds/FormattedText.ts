@@ -3,7 +3,7 @@ import { computed, defineComponent, h, type VNodeChild } from 'vue'
 
 import { type Block, type Inline, loneEmojis, type Mentions, parse } from './formatting'
 
-const EMOJI_SIZES = ['', 'text-5xl leading-tight', 'text-4xl leading-tight', 'text-3xl leading-tight']
+const SIZES = ['text-[15px] leading-[1.4]', 'text-5xl leading-tight', 'text-4xl leading-tight', 'text-3xl leading-tight']
 const TAGS = { bold: 'strong', italic: 'em', strike: 's' } as const
 
 function inline(item: Inline): VNodeChild {
@@ -50,7 +50,7 @@ export default defineComponent({
   props: { text: { type: String, required: true }, mentions: { type: Map as unknown as () => Mentions, default: undefined } },
   setup(props) {
     const blocks = computed(() => parse(props.text, props.mentions))
-    const large = computed(() => EMOJI_SIZES[loneEmojis(props.text)])
-    return () => h('div', { class: ['text-[15px] leading-[1.4] break-words text-highlighted', large.value] }, blocks.value.map(block))
+    const size = computed(() => SIZES[loneEmojis(props.text)])
+    return () => h('div', { class: ['break-words text-highlighted', size.value] }, blocks.value.map(block))
   }
 })

@@ -38,7 +38,7 @@ export function parse(text: string, mentions: Mentions = NO_MENTIONS): Block[] {
     const code = rest.slice(open + FENCE.length, close)
     const after = close + FENCE.length
     // Within one line it is no block of its own, and `readInline` finds it.
-    if (!code.trim().includes('\n')) {
+    if (!code.includes('\n') || !code.trim()) {
       from = after
       continue
     }

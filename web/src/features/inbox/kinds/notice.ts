@@ -18,13 +18,13 @@ const HOUR_S = 3_600
 const DAY_S = 86_400
 
 export function noticeIcon(system: SystemContent): string | null {
-  if (system.event === 'call' && system.data.video === true) return 'i-lucide-video'
+  if (system.event === 'call' && system.data?.video === true) return 'i-lucide-video'
   return ICONS[system.event] ?? (system.event.startsWith('group') ? 'i-lucide-users' : null)
 }
 
 /** The sentence for a notice; one whose event is not known here is named by its event. */
 export function noticeText(system: SystemContent, author: string, words: Words): string {
-  const { event, data } = system
+  const { event, data = {} } = system
   const who = words.nameOf(author)
   if (event === 'call') {
     const status = typeof data.status === 'string' ? data.status : 'missed'

@@ -1,5 +1,4 @@
 /** A message in one line, for quotes, pinned bars and lists; and what can be copied from it. */
-import { part } from '@/api/content'
 import type { Message } from '@/api/types'
 
 import { type Mentions, plainText } from './formatting'
@@ -26,11 +25,11 @@ export const captionOf = (message: Message): string =>
 /** The words of a message as they were written; empty when it has none. */
 export function wordsOf(message: Message): string {
   if (message.deleted_at) return ''
-  const interactive = part(message, 'interactive')
+  const interactive = message.interactive
   return (
     message.text?.body ||
     captionOf(message) ||
-    part(message, 'button')?.text ||
+    message.button?.text ||
     interactive?.button_reply?.title ||
     interactive?.list_reply?.title ||
     interactive?.nfm_reply?.body ||
@@ -45,12 +44,12 @@ export function summary(message: Message, kindName: (type: string) => string, me
   if (message.deleted_at) return kindName('deleted')
   const words = wordsOf(message)
   if (words) return plainText(words, mentions)
-  const place = part(message, 'location')
-  const cards = part(message, 'contacts')
+  const place = message.location
+  const cards = message.contacts
   return (
     place?.name ||
     cards?.map((card) => card.name.formatted_name).join(', ') ||
-    part(message, 'poll')?.question ||
+    message.poll?.question ||
     (message.document as { filename?: string | null } | null | undefined)?.filename ||
     kindName(message.type)
   )
@@ -60,9 +59,9 @@ export function summary(message: Message, kindName: (type: string) => string, me
 export function copyable(message: Message): string {
   const words = wordsOf(message)
   if (words || message.deleted_at) return words
-  const place = part(message, 'location')
+  const place = message.location
   if (place) return [place.name, place.address, `${place.latitude}, ${place.longitude}`].filter(Boolean).join('\n')
-  const cards = part(message, 'contacts')
+  const cards = message.contacts
   if (cards) return cards.flatMap((card) => [card.name.formatted_name, ...(card.phones ?? []).map((phone) => phone.phone ?? '')]).join('\n')
-  return part(message, 'poll')?.question ?? ''
+  return message.poll?.question ?? ''
 }
