@@ -9,7 +9,7 @@ RUN := .venv/bin/python
 export BLAZZ_MAKE_STARTED := $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check prove bench format clean need-python
+.PHONY: help setup demo test check prove fuzz bench format clean need-python
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ check: setup ## Check formatting, types, imports and repository rules in all thr
 prove: setup ## Run the long matrix of faults; its figures go to docs/prove
 	@BLAZZ_PROVE_DIR=docs/prove $(RUN) -m pytest -m "prove or fire"
 
+fuzz: setup ## Feed garbage to everything that reads: make fuzz, or make fuzz TIME=600 (seconds for each reader)
+	@BLAZZ_FUZZ_S=$(or $(TIME),60) $(RUN) -m pytest tests/fuzz --timeout=0
+
 bench: setup ## Run the benchmarks: make bench, or make bench NAME=send
 	@$(RUN) -m benchmarks $(NAME)
 
@@ -42,5 +45,5 @@ format: setup ## Format the sources of all three languages
 clean: ## Remove everything that was built, keep the demo's data
 	rm -rf build .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -rf src/blazz/_generated src/whatsim/_generated engine-host/internal/enginepb
-	rm -rf web/dist web/node_modules web/openapi.json web/src/api/schema.d.ts
+	rm -rf web/dist web/node_modules web/openapi.json web/src/api/schema.d.ts tests/interop/baileys/node_modules
 	find src tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -53,14 +53,20 @@ def checks() -> list[Check]:
         Check("staticcheck", [paths.TOOL_BIN / "staticcheck", "./..."], host, go),
         Check("go vet", ["go", "vet", "./..."], host, go),
         Check("gofmt", ["gofmt", "-l", *_go_directories()], host, go, silent=True),
+        Check("table of proof (docs/kinds.md)", [paths.VENV_PYTHON, "-m", "tools.kinds_table", "--check"]),
         Check("imports between rooms (import-linter)", [scripts / "lint-imports", "--no-logo"]),
         Check("ruff", [scripts / "ruff", "check", "."]),
         Check("format of Python (ruff)", [scripts / "ruff", "format", "--check", "."]),
     ]
 
 
+# Tests that mostly wait: for leases, restarts and whole clusters. They need little of the machine, but soon.
+_WAITING = ("tests/cluster/faults", "tests/processes", "tests/storage", "tests/faults", "tests/sessions/test_ends.py")
+_NICE = 10  # of the suite that runs beside them
+
+
 def suites() -> list[Check]:
-    """The test suites of `make test`; their output goes straight to the terminal."""
+    """The test suites of `make test` that run one after the other, with their output shown."""
     go = go_environment(find_go())
     race = _race_flags()
     if race:
@@ -68,8 +74,18 @@ def suites() -> list[Check]:
     return [
         Check("Go tests", ["go", "test", *race, "./..."], paths.ENGINE_HOST, go),
         Check("web tests", ["npm", "run", "--silent", "test"], paths.WEB, node_environment(find_node())),
-        Check("Python and browser tests", [paths.VENV_PYTHON, "-m", "pytest", "-m", "not prove"]),
     ]
+
+
+def python_suites() -> tuple[Check, Check]:
+    """The Python tests in two parts that run side by side: those that mostly wait, and all others."""
+    pytest: list[str | Path] = [paths.VENV_PYTHON, "-m", "pytest", "-m", "not prove"]
+    waiting = [path for path in _WAITING if (paths.ROOT / path).exists()]
+    others: list[str | Path] = ["nice", "-n", str(_NICE), *pytest, *(f"--ignore={path}" for path in waiting)]
+    return (
+        Check("Python tests of processes and faults", [*pytest, "-p", "no:cacheprovider", *waiting]),
+        Check("Python and browser tests", others),
+    )
 
 
 def formatters() -> list[Check]:
@@ -123,6 +139,16 @@ def run_openly(wanted: Sequence[Check]) -> list[str]:
     return failed
 
 
+def run_beside(quiet: Check, shown: Check) -> list[str]:
+    """Runs two suites at once, the output of the first shown at its end; returns the names of those that failed."""
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(_run, quiet, _SUITE_TIMEOUT_S)
+        failed = run_openly([shown])
+        passed, text, seconds = future.result()
+    _say(f"\n=== {quiet.name}\n{text}\n  {'ok  ' if passed else 'FAIL'}  {quiet.name} ({seconds:.0f} s)")
+    return failed if passed else [*failed, quiet.name]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns 0 when all passed, else 1 after naming what failed."""
     parser = argparse.ArgumentParser(prog="python -m tools.check", description=__doc__)
@@ -135,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.format:
         failed = run_openly(formatters())
     elif options.tests:
-        failed = run_openly(suites())
+        failed = run_openly(suites()) + run_beside(*python_suites())
     elif options.rules:
         failed = _repository_rules()
     else:
@@ -158,7 +184,7 @@ def _repository_rules() -> list[str]:
     return ["rules of the repository"] if broken else []
 
 
-def _run(check: Check) -> tuple[bool, str, float]:
+def _run(check: Check, timeout_s: float = _CHECK_TIMEOUT_S) -> tuple[bool, str, float]:
     begun = time.monotonic()
     try:
         result = subprocess.run(
@@ -169,7 +195,7 @@ def _run(check: Check) -> tuple[bool, str, float]:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=_CHECK_TIMEOUT_S,
+            timeout=timeout_s,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:

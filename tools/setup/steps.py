@@ -18,6 +18,9 @@ from tools.setup.toolchains import Toolchain, go_environment, node_environment
 WHATSAPP_LIBRARY = "go.mau.fi/whatsmeow"
 _GENERATORS = ("protoc-gen-go", "protoc-gen-go-grpc")
 _GENERATOR_PACKAGES = ("google.golang.org/protobuf/cmd/protoc-gen-go", "google.golang.org/grpc/cmd/protoc-gen-go-grpc")
+# Not `npm ci`: it refuses a lock that lacks optional packages for machines other than the one it was made on.
+# With --no-save the lock decides every version and is not written.
+_INSTALL = ("install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error")
 _STATICCHECK_PACKAGE = "honnef.co/go/tools/cmd/staticcheck"
 
 
@@ -42,6 +45,8 @@ class Plan:
 
     def steps(self) -> list[Step]:
         steps = [*self._python_steps(), *self._go_steps(), *self._generation_steps(), *self._web_steps()]
+        if self.development:
+            steps.append(self._second_client())
         if self.development and system.find_browser() is None and system.may_install():
             steps.append(Step("browser", "Chromium for the browser tests", lambda: system.provide_browser(self.log)))
         if self.development and not system.has_mariadb() and system.may_install():
@@ -218,11 +223,23 @@ class Plan:
             ),
         ]
 
+    def _second_client(self) -> Step:
+        return Step(
+            "second-client",
+            "Second WhatsApp client for the tests (Baileys)",
+            lambda: self._npm(*_INSTALL, cwd=paths.SECOND_CLIENT),
+            # After the web packages: npm's cache takes one at a time.
+            after=("web-packages",),
+            inputs=lambda: [paths.SECOND_CLIENT / name for name in ("package.json", "package-lock.json")],
+            facts=lambda: [self.node.fact],
+            outputs=(paths.SECOND_CLIENT / "node_modules" / ".package-lock.json",),
+        )
+
     def _go(self, *arguments: str | Path) -> str:
         return self.log.run(["go", *arguments], cwd=paths.ENGINE_HOST, env=go_environment(self.go), timeout_s=1200)
 
-    def _npm(self, *arguments: str) -> None:
-        self.log.run(["npm", *arguments], cwd=paths.WEB, env=node_environment(self.node), timeout_s=900)
+    def _npm(self, *arguments: str, cwd: Path = paths.WEB) -> None:
+        self.log.run(["npm", *arguments], cwd=cwd, env=node_environment(self.node), timeout_s=900)
 
     def _download_modules(self) -> None:
         self._go("mod", "download")
@@ -262,9 +279,7 @@ class Plan:
         write_if_changed(paths.OPENAPI, text)
 
     def _install_web_packages(self) -> None:
-        # Not `npm ci`: it refuses a lock that lacks optional packages for machines other than the one it was made on.
-        # With --no-save the lock decides every version and is not written.
-        self._npm("install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error")
+        self._npm(*_INSTALL)
 
     def _build_web(self) -> None:
         self._npm("run", "generate")

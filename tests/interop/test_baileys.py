@@ -1,0 +1,322 @@
+"""Baileys, a client that others wrote, is a customer's linked device: a Blazz number and it understand each other.
+
+The customer's simulated phone stays online beside it, as a real one does. Everything runs on one link, in one process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import io
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from sqlalchemy import RowMapping
+
+from blazz.media import service as media
+from blazz.media.tables import media as media_table
+from blazz.messaging import kinds
+from blazz.messaging.tables import messages
+from tests.interop import peer
+from tests.interop.peer import Event, Peer
+from tests.support.product import Blazz, Number, running
+from tests.support.waiting import eventually
+from whatsim.network import Network, NetworkConfig
+
+pytestmark = [pytest.mark.anyio, pytest.mark.engine, pytest.mark.timeout(120)]
+
+# A second of silence in Opus, as voice notes are; only its bytes matter here.
+SOUND = b"OggS" + bytes(600)
+PAPER = b"%PDF-1.4\n" + bytes(900) + b"\n%%EOF\n"
+STATUS_DELIVERED, STATUS_READ = 3, 4
+
+
+def _picture() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 48), "teal").save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+@dataclass
+class Conversation:
+    """A Blazz number and the other client, each with an address for the other."""
+
+    blazz: Blazz
+    network: Network
+    number: Number
+    customer: str
+    peer: Peer
+
+    @property
+    def to_us(self) -> str:
+        """The address by which the other client knows our number."""
+        return f"{self.number.phone}@s.whatsapp.net"
+
+    async def we_send(self, kind: str, content: dict[str, Any], **more: Any) -> tuple[uuid.UUID, Event]:
+        """Send through Blazz; returns the message's id and what the other client makes of it."""
+        body = {"type": kind, kind: content, **more}
+        message_id = await self.blazz._send(self.number, self.customer, body)
+        row = await self.row(messages.c.id == message_id)
+        return message_id, await self.peer.message(row["wa_message_id"])
+
+    async def they_send(self, **content: Any) -> RowMapping:
+        """Have the other client send; returns the row that Blazz stores."""
+        key = await self.peer.ask("send", to=self.to_us, content=content)
+        return await self.row(messages.c.wa_message_id == key["id"])
+
+    async def row(self, *conditions: Any, when: Callable[[RowMapping], Any] = bool) -> RowMapping:
+        """Return a stored message once it is there and `when` holds."""
+
+        async def stored() -> RowMapping | None:
+            rows = await self.blazz.messages(*conditions)
+            return rows[0] if rows and when(rows[0]) else None
+
+        found = await eventually(stored, what="the stored message")
+        assert found is not None
+        return found
+
+    async def file(self, row: RowMapping) -> bytes:
+        """Return a received file once it is fetched."""
+
+        async def fetched() -> RowMapping | None:
+            (found,) = await self.blazz.rows(media_table, media_table.c.id == row["media_id"])
+            return found if found["path"] else None
+
+        found = await eventually(fetched, what="the file")
+        assert found is not None
+        store = self.blazz.instance._media_store
+        return await asyncio.to_thread(store.path_of(found["path"]).read_bytes)
+
+    async def upload(self, content: bytes, name: str, mimetype: str) -> str:
+        """Upload a file to Blazz; returns its id."""
+
+        async def body() -> AsyncIterator[bytes]:
+            yield content
+
+        store, settings = self.blazz.instance._media_store, self.blazz.settings
+        row = await media.upload(self.blazz.database, store, settings, self.blazz.scope, body(), name, mimetype)
+        return str(row["id"])
+
+
+@pytest.fixture(scope="module")
+async def chat(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> AsyncIterator[Conversation]:
+    """The linked client and the Blazz number, which have exchanged a text already."""
+    peer.require_baileys()
+    directory: Path = tmp_path_factory.mktemp("baileys")
+    words = await peer.dictionary(directory)
+    network = await Network.open(NetworkConfig(directory / "network", wire_port=0, dictionaries=(words,)))
+    try:
+        customer = (await network.create_phone(name="Budi")).number
+        async with running(directory / "blazz", network) as blazz:
+            number = await blazz.link()
+            async with peer.linked(network, customer) as client:
+                yield Conversation(blazz, network, number, customer, client)
+    finally:
+        await network.close()
+
+
+def needs(*names: str) -> pytest.MarkDecorator:
+    """Skip where Blazz cannot send one of these kinds."""
+    missing = [name for name in names if name not in {kind.name for kind in getattr(kinds, "SENDABLE", ())}]
+    return pytest.mark.skipif(bool(missing), reason=f"Blazz does not send {', '.join(missing)}")
+
+
+@pytest.mark.kind("text", "baileys")
+@pytest.mark.kind("receipt", "baileys")
+async def test_texts_and_receipts(chat: Conversation) -> None:
+    theirs = await chat.they_send(text="Halo, apakah buka?")
+    assert (theirs["kind"], theirs["body"], theirs["from_me"]) == ("text", "Halo, apakah buka?", False)
+    await chat.peer.event(lambda event: _status(event, theirs["wa_message_id"]) == STATUS_DELIVERED)
+    commands = chat.blazz.instance.commands
+    await commands.mark_read(
+        chat.number.account_id, theirs["author"], "", [theirs["wa_message_id"]], theirs["timestamp"]
+    )
+    await chat.peer.event(lambda event: _status(event, theirs["wa_message_id"]) == STATUS_READ)
+
+    ours, seen = await chat.we_send("text", {"body": "Buka sampai jam 22."})
+    assert _text(seen) == "Buka sampai jam 22."
+    await chat.blazz.state(ours, "delivered")
+    await chat.peer.ask("read", keys=[seen["key"]])
+    await chat.blazz.state(ours, "read")
+
+
+@pytest.mark.kind("reply", "baileys")
+async def test_replies(chat: Conversation) -> None:
+    first, seen = await chat.we_send("text", {"body": "Which size?"})
+    answer = await chat.they_send(text="Large", quoted=seen["key"]["id"])
+    assert answer["quoted_wa_message_id"] == seen["key"]["id"]
+    _, reply = await chat.we_send("text", {"body": "Noted"}, context={"message_id": str(answer["id"])})
+    context = reply["message"]["extendedTextMessage"]["contextInfo"]
+    assert context["stanzaId"] == answer["wa_message_id"]
+    assert context["quotedMessage"]
+    assert first != answer["id"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "extra", "upload", "field"),
+    [
+        pytest.param(
+            "image",
+            _picture(),
+            {"caption": "menu", "mimetype": "image/jpeg", "jpegThumbnail": ""},
+            ("menu.jpg", "image/jpeg"),
+            "imageMessage",
+            marks=pytest.mark.kind("image", "baileys"),
+        ),
+        pytest.param(
+            "audio",
+            SOUND,
+            {"mimetype": "audio/ogg; codecs=opus", "ptt": True, "seconds": 1},
+            ("voice.ogg", "audio/ogg"),
+            "audioMessage",
+            marks=[pytest.mark.kind("audio", "baileys"), pytest.mark.kind("voice", "baileys")],
+        ),
+        pytest.param(
+            "document",
+            PAPER,
+            {"mimetype": "application/pdf", "fileName": "price.pdf"},
+            ("price.pdf", "application/pdf"),
+            "documentMessage",
+            marks=pytest.mark.kind("document", "baileys"),
+        ),
+    ],
+)
+async def test_files(
+    chat: Conversation, kind: str, content: bytes, extra: dict[str, Any], upload: tuple[str, str], field: str
+) -> None:
+    row = await chat.they_send(**{kind: base64.b64encode(content).decode()}, **extra)
+    assert row["kind"] == kind
+    assert await chat.file(row) == content
+    _, seen = await chat.we_send(kind, {"id": await chat.upload(content, *upload)})
+    assert seen["kind"] == field
+    assert await chat.peer.ask("download", message=seen["key"]["id"]) == hashlib.sha256(content).hexdigest()
+
+
+@needs("reaction")
+@pytest.mark.kind("reaction", "baileys")
+async def test_reactions_and_their_removal(chat: Conversation) -> None:
+    ours, seen = await chat.we_send("text", {"body": "React to me"})
+    for emoji in ("👍", ""):
+        await chat.peer.ask("send", to=chat.to_us, content={"react": {"text": emoji, "key": seen["key"]}})
+        await chat.row(messages.c.id == ours, when=lambda row, emoji=emoji: _reactions(row) == [emoji])
+    theirs = await chat.they_send(text="And to me")
+    for emoji in ("🎉", ""):
+        await chat.blazz._send(chat.number, chat.customer, _change("reaction", theirs, emoji=emoji))
+        await chat.peer.event(
+            lambda event, emoji=emoji: (
+                event["event"] == "reaction" and (event["key"]["id"], event["text"]) == (theirs["wa_message_id"], emoji)
+            )
+        )
+
+
+@needs("edit")
+@pytest.mark.kind("edit", "baileys")
+async def test_edits(chat: Conversation) -> None:
+    theirs = await chat.they_send(text="See you at 9")
+    key = {"remoteJid": chat.to_us, "fromMe": True, "id": theirs["wa_message_id"]}
+    await chat.peer.ask("send", to=chat.to_us, content={"text": "See you at 10", "edit": key})
+    await chat.row(messages.c.id == theirs["id"], when=lambda row: row["body"] == "See you at 10" and row["edited_at"])
+    ours, seen = await chat.we_send("text", {"body": "At nine"})
+    row = await chat.row(messages.c.id == ours)
+    await chat.blazz._send(chat.number, chat.customer, _change("edit", row, text={"body": "At ten"}))
+    await chat.peer.event(
+        lambda event: "At ten" in str(event.get("update", {})) and event["key"]["id"] == seen["key"]["id"]
+    )
+
+
+@needs("delete")
+@pytest.mark.kind("delete", "baileys")
+async def test_deletions_for_everyone(chat: Conversation) -> None:
+    theirs = await chat.they_send(text="Wrong chat")
+    key = {"remoteJid": chat.to_us, "fromMe": True, "id": theirs["wa_message_id"]}
+    await chat.peer.ask("send", to=chat.to_us, content={"delete": key})
+    await chat.row(messages.c.id == theirs["id"], when=lambda row: row["deleted_at"])
+    ours, seen = await chat.we_send("text", {"body": "Oops"})
+    row = await chat.row(messages.c.id == ours)
+    await chat.blazz._send(chat.number, chat.customer, {"type": "delete", "delete": {"message_id": str(row["id"])}})
+    await chat.peer.event(
+        lambda event: (
+            event["event"] == "update"
+            and event["key"]["id"] == seen["key"]["id"]
+            and event["update"].get("message", "kept") is None
+        )
+    )
+
+
+@needs("poll", "poll_vote")
+@pytest.mark.kind("poll", "baileys")
+async def test_polls_and_a_vote(chat: Conversation) -> None:
+    """Baileys reads votes and sends none."""
+    theirs = await chat.they_send(poll={"name": "Size?", "values": ["S", "M"], "selectableCount": 1})
+    assert (theirs["kind"], theirs["body"]) == ("poll", "Size?")
+    await chat.blazz._send(chat.number, chat.customer, _change("poll_vote", theirs, options=["M"]))
+    voted = await chat.peer.event(lambda event: event["event"] == "update" and event["update"].get("votes"))
+    assert [option["name"] for option in voted["update"]["votes"] if option["voters"]] == ["M"]
+    _, seen = await chat.we_send("poll", {"question": "Colour?", "options": ["Red", "Blue"], "multiple": True})
+    poll = seen["message"][seen["kind"]]
+    assert [option["optionName"] for option in poll["options"]] == ["Red", "Blue"]
+
+
+@needs("location")
+@pytest.mark.kind("location", "baileys")
+async def test_locations(chat: Conversation) -> None:
+    row = await chat.they_send(location={"degreesLatitude": -6.2, "degreesLongitude": 106.8, "name": "Monas"})
+    assert row["kind"] == "location"
+    _, seen = await chat.we_send("location", {"latitude": -6.9, "longitude": 107.6, "name": "Toko"})
+    place = seen["message"]["locationMessage"]
+    assert (round(place["degreesLatitude"], 4), round(place["degreesLongitude"], 4)) == (-6.9, 107.6)
+
+
+@needs("contacts")
+@pytest.mark.kind("contacts", "baileys")
+async def test_contact_cards(chat: Conversation) -> None:
+    card = "BEGIN:VCARD\nVERSION:3.0\nFN:Rani\nTEL;type=CELL:+62 811 0000 009\nEND:VCARD"
+    row = await chat.they_send(contacts={"displayName": "Rani", "contacts": [{"displayName": "Rani", "vcard": card}]})
+    assert row["kind"] == "contacts"
+    body = [{"name": {"formatted_name": "Sari"}, "phones": [{"phone": "+628110000010"}]}]
+    message_id = await chat.blazz._send(chat.number, chat.customer, {"type": "contacts", "contacts": body})
+    seen = await chat.peer.message((await chat.row(messages.c.id == message_id))["wa_message_id"])
+    assert "Sari" in seen["message"]["contactMessage"]["vcard"]
+
+
+@pytest.mark.kind("typing", "baileys")
+async def test_typing(chat: Conversation) -> None:
+    await chat.we_send("text", {"body": "A chat exists"})
+    await chat.peer.ask("watch", of=chat.to_us)
+    await chat.blazz.instance.commands.typing(chat.number.account_id, f"{chat.customer}@s.whatsapp.net", "composing")
+    await chat.peer.event(lambda event: event["event"] == "presence" and "composing" in str(event["presences"]))
+
+
+async def test_nothing_was_left_unread_or_unknown(chat: Conversation) -> None:
+    """Runs last: no message had to be asked for again, and the network understood every stanza."""
+    stats = chat.network.stats()
+    assert (stats.decrypt_failures, stats.retry_requests) == (0, 0)
+    assert {name: count for name, count in stats.unknown.items() if name != "presence before login"} == {}
+
+
+def _text(event: Event) -> str:
+    content = event["message"]
+    text: str = content.get("conversation") or content["extendedTextMessage"]["text"]
+    return text
+
+
+def _status(event: Event, message_id: str) -> int | None:
+    if event["event"] != "update" or event["key"]["id"] != message_id:
+        return None
+    status: int | None = event["update"].get("status")
+    return status
+
+
+def _reactions(row: RowMapping) -> list[str]:
+    reactions = (row["extras"] or {}).get("reactions", {})
+    return [reaction["emoji"] for reaction in reactions.values()]
+
+
+def _change(kind: str, row: RowMapping, **fields: Any) -> dict[str, Any]:
+    return {"type": kind, kind: {"message_id": str(row["id"]), **fields}}
