@@ -1,0 +1,176 @@
+"""Edits: a new text (or caption) for a message, by its author. What was there before stays in the changes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import (
+    LiveLocationMessage,
+    Message,
+    ProtocolMessage,
+    SecretEncryptedMessage,
+)
+from blazz.kit.http import Model, RequestModel
+from blazz.kit.time import from_unix_ms, to_unix_ms, utc_now
+from blazz.messaging.kinds import envelope, keys, location, message_secret
+from blazz.messaging.kinds.base import (
+    Decoded,
+    Draft,
+    Effect,
+    Kind,
+    Lookup,
+    Outgoing,
+    Row,
+    moment,
+    refuse,
+    same_author,
+)
+from blazz.messaging.kinds.sealed import SEALED, sealed
+from blazz.messaging.kinds.text import TextBody, TextView
+
+LIMIT = dt.timedelta(minutes=15)  # WhatsApp's; phones ignore later edits
+_CAPTIONED = ("imageMessage", "videoMessage", "documentMessage")
+
+
+class EditBody(RequestModel):
+    """A new text for a text of yours, within 15 minutes."""
+
+    message_id: uuid.UUID
+    text: TextBody
+
+
+class EditPart(Model):
+    """A new text of the message `message_id`; null as long as it cannot be read."""
+
+    message_id: uuid.UUID | None
+    text: TextView | None
+
+
+class Edit(Kind):
+    """`protocolMessage` of type MESSAGE_EDIT, or the same encrypted with the message's secret."""
+
+    name = "edit"
+    fields = ("protocolMessage", "secretEncryptedMessage")
+    request = EditBody
+    view = EditPart
+    changes = True
+
+    def matches(self, message: Message, field: str) -> bool:
+        if field == "protocolMessage":
+            return bool(message.protocolMessage.type == ProtocolMessage.MESSAGE_EDIT)
+        return bool(message.secretEncryptedMessage.secretEncType == SecretEncryptedMessage.MESSAGE_EDIT)
+
+    def decode(self, message: Message, field: str) -> Decoded | None:
+        if field == "protocolMessage":
+            part = message.protocolMessage
+            target = keys.target_of(part.key)
+            if target is None:
+                return None
+            body, content = _new(part)
+            return Decoded("edit", body, content, target=target)
+        hidden = message.secretEncryptedMessage
+        target = keys.target_of(hidden.targetMessageKey)
+        if target is None:
+            return None
+        content = sealed(message_secret.MESSAGE_EDIT, hidden.encPayload, hidden.encIV)
+        return Decoded("edit", None, content, target=target)
+
+    def opened(self, plain: bytes, target: Row) -> Decoded | None:
+        try:
+            inner = envelope.unwrap(Message.FromString(plain))[0]
+        except DecodeError:
+            return None
+        part = inner.protocolMessage if inner.HasField("protocolMessage") else ProtocolMessage(editedMessage=inner)
+        body, content = _new(part)
+        return Decoded("edit", body, content)
+
+    def draft(self, content: EditBody, lookup: Lookup) -> Draft:
+        row = lookup.message(content.message_id, "edit.message_id")
+        if not row["from_me"]:
+            raise refuse("not_yours", "Only a message of yours can be edited.", "edit", "message_id")
+        if row["kind"] != "text" or row["deleted_at"] is not None:
+            raise refuse("not_editable", "Only a text can be edited.", "edit", "message_id")
+        self.in_time(row, utc_now())
+        return Draft(content.text.body, {"at": to_unix_ms(utc_now())}, target_id=content.message_id)
+
+    def in_time(self, target: Row, now: dt.datetime) -> None:
+        if now - target["timestamp"] > LIMIT:
+            raise refuse("too_late", "A message can be edited for 15 minutes.", "edit", "message_id")
+
+    def encode(self, outgoing: Outgoing) -> Message:
+        message = Message()
+        part = message.editedMessage.message.protocolMessage
+        part.key.CopyFrom(keys.key_of(outgoing.target))
+        part.type = ProtocolMessage.MESSAGE_EDIT
+        part.editedMessage.conversation = outgoing.body or ""
+        part.timestampMS = outgoing.content["at"]
+        return message
+
+    def show(self, row: Row, file: Any) -> EditPart:
+        text = None if row["body"] is None else TextView.model_construct(body=row["body"])
+        return EditPart.model_construct(message_id=row["target_id"], text=text)
+
+    def effect(self, change: Row, target: Row) -> Effect | None:
+        new, at = change["content"], from_unix_ms(moment(change))
+        if not same_author(change, target) or target["deleted_at"] is not None or SEALED in new:
+            return None
+        if target["edited_at"] is not None and target["edited_at"] > at:
+            return None
+        if "move" in new:
+            part = LiveLocationMessage.FromString(bytes.fromhex(new["move"]))
+            content = location.moved(target["content"], part) if target["kind"] == "location" else None
+            return None if content is None else Effect("message.updated", {"content": content}, {"moved": True})
+        if change["body"] is None or target["kind"] not in ("text", "image", "video", "document"):
+            return None
+        columns = {"body": change["body"], "edited_at": at, "extras": keep_first(target)}
+        if "mentions" in new:
+            context = {**(target["content"].get("context") or {}), "mentions": new["mentions"]}
+            columns["content"] = {**target["content"], "context": context}
+        return Effect("message.edited", columns, {"edited_at": at.isoformat()})
+
+
+BEFORE = "before"
+"""Where `extras` keeps a message as it was before its first change that may be taken back."""
+
+
+def keep_first(target: Row) -> dict[str, Any]:
+    """Return `extras` of a message with its first text, content and file kept; what is kept already stays."""
+    extras = dict(target["extras"] or {})
+    media_id = target["media_id"]
+    extras.setdefault(
+        BEFORE,
+        {
+            "body": target["body"],
+            "content": dict(target["content"]),
+            "media_id": None if media_id is None else str(media_id),
+        },
+    )
+    return extras
+
+
+def _new(part: ProtocolMessage) -> tuple[str | None, dict[str, Any]]:
+    """Return the new text and what else a change keeps of an edit."""
+    inner = envelope.unwrap(part.editedMessage)[0]
+    content: dict[str, Any] = {"at": part.timestampMS} if part.timestampMS else {}
+    if inner.HasField("liveLocationMessage"):
+        move = inner.liveLocationMessage
+        move.ClearField("JPEGThumbnail")
+        move.ClearField("contextInfo")
+        return None, {**content, "move": move.SerializeToString().hex()}
+    if inner.HasField("conversation"):
+        return inner.conversation, content
+    if inner.HasField("extendedTextMessage"):
+        return inner.extendedTextMessage.text, content | _mentions(inner, "extendedTextMessage")
+    for field in _CAPTIONED:
+        if inner.HasField(field):
+            return getattr(inner, field).caption, content | _mentions(inner, field)
+    return None, content
+
+
+def _mentions(inner: Message, field: str) -> dict[str, Any]:
+    named = envelope.read(inner, field, view_once=False).mentions
+    return {"mentions": list(named)} if named else {}
