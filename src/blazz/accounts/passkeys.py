@@ -44,7 +44,7 @@ class Credential(_Part):
 
 
 async def shown(database: Database, commands: SessionCommands, scope: Workspace, account_id: uuid.UUID) -> PasskeyView:
-    """Return what WhatsApp waits for. Raises BlazzError `not_found`, or `no_passkey` (404) when it waits for nothing."""
+    """Return what WhatsApp waits for. Raises BlazzError `not_found`, or `no_passkey` (404) for nothing."""
     await database.read(scope, service.get, account_id)
     view = await commands.passkey(account_id)
     if view is None:
