@@ -21,7 +21,8 @@ export default defineConfig({
       autoImport: false,
       components: { dts: 'src/components.d.ts', dirs: [] },
       colorMode: true,
-      icon: { clientBundle: { scan: true, sizeLimitKb: 512 } },
+      // Names of icons also stand in tables beside the templates.
+      icon: { clientBundle: { scan: { globInclude: ['src/**/*.{vue,ts}'] }, sizeLimitKb: 512 } },
       ui: {
         colors: { primary: 'emerald', neutral: 'zinc' },
         // The frame fills the window by itself, below the banners; its parts must not ask for the window's height.

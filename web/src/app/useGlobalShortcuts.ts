@@ -28,7 +28,9 @@ export const INBOX_SHORTCUTS: Shortcut[] = [
   { keys: ['K'], text: 'shortcuts.previousChat' },
   { keys: ['U'], text: 'shortcuts.unread' },
   { keys: ['R'], text: 'shortcuts.reply' },
+  { keys: ['arrowup', 'arrowdown'], text: 'shortcuts.walk' },
   { keys: ['Enter'], text: 'shortcuts.send' },
+  { keys: ['arrowup'], text: 'shortcuts.editLast' },
   { keys: ['shift', 'Enter'], text: 'shortcuts.newLine' },
   { keys: ['Esc'], text: 'shortcuts.close' }
 ]
