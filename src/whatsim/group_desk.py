@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from whatsim.model import GroupNotFound, GroupRefused, InvalidContent, MessageView, OutgoingContent, TextContent
-from whatsim.phones.contents import prepare
 from whatsim.phones.views import message_view
 from whatsim.server.groups import GROUPS_JID, Addressing, Group, GroupRefusal
 
@@ -145,7 +144,7 @@ class GroupDesk:
             raise GroupRefused(403, "Only members (here: only admins) write to this group.")
         quoted = phone.find_message(jid, content.quoted_id or "") if isinstance(content, TextContent) else None
         author = self._core.world.by_number.get(quoted.author, phone) if quoted is not None else phone
-        prepared = await prepare(content, phone, author, self._core.media_host, group=jid)
+        prepared = await self._core.phones.prepare(content, phone, author, group=jid)
         message = self._core.phones.groups.send(phone, group, prepared)
         await self._core.store.durable()
         return message_view(message)
@@ -160,7 +159,7 @@ class GroupDesk:
     async def post_status(self, number: str, content: OutgoingContent) -> str:
         """Post a status, seen by everybody the phone has a chat with; returns its message id."""
         phone = self._core.world.phone(number)
-        prepared = await prepare(content, phone, phone, self._core.media_host)
+        prepared = await self._core.phones.prepare(content, phone, phone)
         message_id = self._core.phones.groups.post_status(phone, prepared)
         await self._core.store.durable()
         return message_id

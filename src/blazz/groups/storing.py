@@ -93,11 +93,11 @@ def store_group(
     )
     if entered and (row is None or row["state"] != "member"):
         events.see_all_rows(tx, workspace_id)
-        data = {"by_us": us.is_us(actor)} | _actor(actor)
-        founded = facts.founded_at.timestamp() if facts.founded_at else 0
-        notices.add(
-            tx, chat, "group_entered", data, key=_key(facts.address, "entered", founded, _minute(now)), **_by(us, actor)
-        )
+        founded = facts.founded_at.timestamp() if facts.founded_at is not None else 0
+        key = _key(facts.address, "entered", founded, _minute(now))
+        made = facts.owner is not None and actor is not None and facts.owner == actor.address
+        event = "group_created" if made else "group_entered"
+        notices.add(tx, chat, event, {"subject": facts.subject}, key=key, author=_author(us, actor))
     return chat.id
 
 
@@ -285,7 +285,7 @@ def _tell(
 
     def note(event: str, data: Mapping[str, Any], *mark: object) -> None:
         key = _key(change.address, event, at, *mark)
-        notices.add(tx, chat, event, {**data, **_actor(change.actor)}, key=key, at=change.at, **_by(us, change.actor))
+        notices.add(tx, chat, event, data, key=key, at=change.at, author=_author(us, change.actor))
 
     if "subject" in values:
         note("group_subject", {"subject": values["subject"]}, values["subject"])
@@ -295,7 +295,7 @@ def _tell(
         if name in values:
             note(f"group_{name}", {"on": values[name]}, values[name])
     if "ephemeral_s" in values:
-        note("group_timer", {"seconds": values["ephemeral_s"]}, values["ephemeral_s"])
+        note("timer", {"seconds": values["ephemeral_s"]}, values["ephemeral_s"])
     if change.link_reset:
         note("group_link_reset", {})
     for name in ("joined", "left", "promoted", "demoted"):
@@ -304,7 +304,7 @@ def _tell(
             continue
         own_doing = change.actor is not None and [person.address for person in some] == [change.actor.address]
         event = "group_removed" if name == "left" and change.actor is not None and not own_doing else f"group_{name}"
-        data: dict[str, Any] = {"people": [_person(person) for person in some]}
+        data: dict[str, Any] = {"participants": [person.address for person in some]}
         if any(us.is_us(person) for person in some):
             data["us"] = True
         if name == "joined" and change.by_link:
@@ -312,16 +312,9 @@ def _tell(
         note(event, data, *sorted(person.address for person in some))
 
 
-def _actor(actor: Person | None) -> dict[str, Any]:
-    return {} if actor is None else {"actor": _person(actor)}
-
-
-def _by(us: _Us, actor: Person | None) -> dict[str, str]:
-    return {"author": "" if actor is None or us.is_us(actor) else actor.address}
-
-
-def _person(person: Person) -> dict[str, str | None]:
-    return {"address": person.address, "phone": person.phone}
+def _author(us: _Us, actor: Person | None) -> str:
+    """Return who caused something, as notices name them: empty for us and for nobody in particular."""
+    return "" if actor is None or us.is_us(actor) else actor.address
 
 
 def _minute(at: dt.datetime) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from whatsim.model import InvalidContent, Script, TextContent
@@ -263,7 +264,7 @@ class PhoneGroups:
                     prepared = prepare_text(TextContent(rule.reply), phone, phone)
                 except InvalidContent:
                     return
-                self._core.phones.later(rule.delay_s, lambda: self.send(phone, group, prepared, automatic=True))
+                self._core.phones.later(rule.delay_s, partial(self.send, phone, group, prepared, automatic=True))
                 return
 
     def _advance(self, phone: Phone, group: Group, reader: Phone, ids: list[str], state: str) -> None:

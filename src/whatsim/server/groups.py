@@ -170,7 +170,7 @@ class Groups:
         return codes
 
     def remove(self, group: Group, actor: Phone, people: Iterable[Phone | None]) -> list[int]:
-        """Remove people; returns 200, 404 (is not in) or 406 (the owner stays) for each. Raises GroupRefusal 401, 403."""
+        """Remove people; returns 200, 404 (is not in) or 406 (the owner stays) each. Raises GroupRefusal 401 or 403."""
         self.require_admin(group, actor)
         codes, removed = [], []
         for phone in people:

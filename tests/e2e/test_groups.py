@@ -1,0 +1,67 @@
+"""Groups in the browser: made, written in by several people, read by some of them, managed, left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.support import BUDI, CITRA, Demo, Inbox, bubble, until
+
+pytestmark = [pytest.mark.browser, pytest.mark.engine]
+
+
+def address_of(demo: Demo, subject: str) -> str:
+    """Return a group's address on the simulated network."""
+
+    def find() -> str | None:
+        answer = demo.phones.get("/groups").raise_for_status()
+        groups: list[dict[str, Any]] = answer.json()["data"]
+        return next((group["jid"] for group in groups if group["subject"] == subject), None)
+
+    found = until(f"the group {subject}", find)
+    assert found is not None
+    return found
+
+
+def test_a_group_is_made_talked_in_managed_and_left(inbox: Inbox, demo: Demo) -> None:
+    page = inbox.page
+    page.get_by_role("button", name="Groups").click()
+    page.get_by_role("menuitem", name="New group").click()
+    dialog = page.get_by_role("dialog", name="New group")
+    dialog.get_by_label("Name", exact=True).fill("Order team")
+    for person in ("Budi Santoso", "Citra Dewi"):
+        dialog.get_by_placeholder("Name or number").fill(person)
+        dialog.get_by_role("button", name=person).click()
+    dialog.get_by_role("button", name="Make group").click()
+    conversation = inbox.conversation("Order team")
+    expect(conversation).to_contain_text("You created this group.")
+    expect(page.get_by_text("3 members").first).to_be_visible()
+
+    group = address_of(demo, "Order team")
+    budi, citra = demo.phone(BUDI), demo.phone(CITRA)
+    budi.write("I can pack tomorrow", to=group)
+    citra.write("And I deliver", to=group)
+    named = bubble(conversation, "I can pack tomorrow").get_by_test_id("sender")
+    expect(named).to_have_text("Budi Santoso")
+    expect(bubble(conversation, "And I deliver").get_by_test_id("sender")).to_have_text("Citra Dewi")
+    inbox.reply("Thank you both")
+    budi.sees("Thank you both")
+    citra.sees("Thank you both")
+    budi.read(group)
+    expect(bubble(conversation, "Thank you both").get_by_test_id("read-count")).to_have_text("read by 1 of 2")
+
+    if not page.get_by_test_id("group-panel").is_visible():
+        page.get_by_role("button", name="Details").click()
+    panel = page.get_by_test_id("group-panel")
+    members = panel.get_by_test_id("group-members")
+    expect(members.get_by_role("listitem")).to_have_count(3)
+    members.get_by_role("button", name="Actions for Citra Dewi").click()
+    page.get_by_role("menuitem", name="Make admin").click()
+    expect(members.get_by_role("listitem").filter(has_text="Citra Dewi")).to_contain_text("Admin")
+    panel.get_by_role("button", name="Show link").click()
+    expect(panel.get_by_test_id("invite-link")).to_contain_text("https://chat.whatsapp.com/")
+    panel.get_by_role("button", name="Leave group").click()
+    page.get_by_role("dialog").get_by_role("button", name="Leave group").click()
+    expect(page.get_by_test_id("group-closed")).to_have_text("This number has left the group.")
