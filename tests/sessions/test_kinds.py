@@ -95,6 +95,8 @@ def unique(text: str) -> str:
 
 @pytest.mark.kind("text", "receive")
 @pytest.mark.kind("text", "network")
+@pytest.mark.kind("mentions", "receive")
+@pytest.mark.kind("mentions", "network")
 async def test_a_text_with_mentions_comes_in(pair: Pair) -> None:
     sent = await pair.writes(TextContent(unique("hello @628110000101"), mentions=("628110000101",)))
     shown = await pair.shown(sent.message_id)
@@ -102,6 +104,7 @@ async def test_a_text_with_mentions_comes_in(pair: Pair) -> None:
 
 
 @pytest.mark.kind("text", "send")
+@pytest.mark.kind("mentions", "send")
 async def test_a_text_with_a_mention_goes_out(pair: Pair) -> None:
     row = await pair.sends("text", {"body": unique("hi")}, context={"mentions": [f"+{pair.customer}"]})
     assert len(pair.on_phone(row["wa_message_id"]).details["mentions"]) == 1
@@ -123,8 +126,8 @@ async def test_a_place_comes_in(pair: Pair) -> None:
     assert (place["latitude"], place["longitude"], place["name"], place["live"]) == (-6.2, 106.8, "Monas", False)
 
 
-@pytest.mark.kind("live location", "receive")
-@pytest.mark.kind("live location", "network")
+@pytest.mark.kind("live_location", "receive")
+@pytest.mark.kind("live_location", "network")
 async def test_a_live_place_moves(pair: Pair) -> None:
     sent = await pair.writes(model.LocationContent(1.0, 2.0, live=True))
     assert (await pair.shown(sent.message_id))["location"]["live"] is True
@@ -209,6 +212,29 @@ async def test_a_reaction_comes_in_and_is_taken_back(pair: Pair) -> None:
     assert [(one["emoji"], one["from_me"]) for one in shown["reactions"]] == [("❤️", False)]
     await pair.writes(model.ReactionContent(row["wa_message_id"], ""))
     await pair.changed(row["wa_message_id"], "reactions", [])
+
+
+@pytest.mark.kind("reply", "receive")
+@pytest.mark.kind("reply", "network")
+@pytest.mark.kind("reply", "send")
+async def test_a_reply_goes_both_ways(pair: Pair) -> None:
+    sent = await pair.writes(TextContent(unique("a question")))
+    question = await pair.shown(sent.message_id)
+    row = await pair.sends("text", {"body": unique("an answer")}, context={"message_id": question["id"]})
+    assert pair.on_phone(row["wa_message_id"]).quoted_id == sent.message_id
+    again = await pair.writes(TextContent(unique("thanks"), quoted_id=row["wa_message_id"]))
+    assert (await pair.shown(again.message_id))["context"]["message_id"] == str(row["id"])
+
+
+@pytest.mark.kind("delete_for_me", "send")
+async def test_a_deletion_for_us_stays_with_us(pair: Pair) -> None:
+    sent = await pair.writes(TextContent(unique("noise")))
+    message_id = (await pair.shown(sent.message_id))["id"]
+    await pair.blazz._send(
+        pair.number, pair.customer, {"type": "delete", "delete": {"message_id": message_id, "for": "me"}}
+    )
+    assert (await pair.shown(sent.message_id))["hidden_at"] is not None
+    assert pair.on_phone(sent.message_id).deleted is False
 
 
 @pytest.mark.kind("reaction", "receive")
@@ -299,6 +325,8 @@ async def test_a_forward_comes_in(pair: Pair) -> None:
 
 @pytest.mark.kind("interactive", "receive")
 @pytest.mark.kind("interactive", "network")
+@pytest.mark.kind("button", "receive")
+@pytest.mark.kind("button", "network")
 async def test_buttons_and_the_answer_to_them_come_in(pair: Pair) -> None:
     asked = e2e.Message(buttons=kinds.Buttons("Red or blue?", buttons=[kinds.Button("r", kinds.ButtonText("Red"))]))
     sent = await pair.writes(RawContent(asked.encode()))
@@ -316,15 +344,15 @@ async def test_buttons_and_the_answer_to_them_come_in(pair: Pair) -> None:
     assert reply["context"]["message_id"] == shown["id"]
 
 
-@pytest.mark.kind("interactive", "receive")
+@pytest.mark.kind("button", "receive")
 async def test_a_picked_row_comes_in(pair: Pair) -> None:
     sent = await pair.writes(TextContent(unique("list")))
     answer = await pair.writes(model.AnswerContent(sent.message_id, "row-2", "Second", "list"))
     assert (await pair.shown(answer.message_id))["interactive"]["list_reply"]["id"] == "row-2"
 
 
-@pytest.mark.kind("view once", "receive")
-@pytest.mark.kind("view once", "network")
+@pytest.mark.kind("view_once", "receive")
+@pytest.mark.kind("view_once", "network")
 async def test_a_picture_to_be_seen_once_says_so(pair: Pair) -> None:
     import io
 
@@ -353,6 +381,7 @@ async def test_a_timer_goes_both_ways(pair: Pair) -> None:
 
 
 @pytest.mark.kind("unsupported", "receive")
+@pytest.mark.kind("unsupported", "network")
 async def test_what_has_no_kind_is_shown_by_its_name(pair: Pair) -> None:
     from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import Message
 

@@ -30,7 +30,7 @@ from blazz.messaging.kinds.base import (
     same_author,
 )
 from blazz.messaging.kinds.sealed import SEALED, sealed
-from blazz.messaging.kinds.text import TextBody, TextView
+from blazz.messaging.kinds.text import TextBody
 
 LIMIT = dt.timedelta(minutes=15)  # WhatsApp's; phones ignore later edits
 _CAPTIONED = ("imageMessage", "videoMessage", "documentMessage")
@@ -43,11 +43,17 @@ class EditBody(RequestModel):
     text: TextBody
 
 
+class EditedText(Model):
+    """A text or caption."""
+
+    body: str
+
+
 class EditPart(Model):
     """A new text of the message `message_id`; null as long as it cannot be read."""
 
     message_id: uuid.UUID | None
-    text: TextView | None
+    text: EditedText | None
 
 
 class Edit(Kind):
@@ -111,7 +117,7 @@ class Edit(Kind):
         return message
 
     def show(self, row: Row, file: Any) -> EditPart:
-        text = None if row["body"] is None else TextView.model_construct(body=row["body"])
+        text = None if row["body"] is None else EditedText.model_construct(body=row["body"])
         return EditPart.model_construct(message_id=row["target_id"], text=text)
 
     def effect(self, change: Row, target: Row) -> Effect | None:

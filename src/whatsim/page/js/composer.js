@@ -2,6 +2,8 @@
 
 import { base64Of, post } from "./api.js";
 import { attempt, h, icon, toast } from "./dom.js";
+import { moreKinds } from "./actions.js";
+import { sender } from "./contents.js";
 import { put } from "./store.js";
 
 const TYPING_EVERY_MS = 4000;
@@ -24,7 +26,7 @@ export function composer(number, chat) {
     icon("picture"),
   );
   const send = h("button", { class: "icon-button send", type: "submit", "aria-label": "Send", title: "Send" }, icon("send"));
-  const form = h("form", { class: "composer" }, attach, chooser, text, send);
+  const form = h("form", { class: "composer" }, moreKinds(sender(number, chat)), attach, chooser, text, send);
   const attachment = h("div", { class: "attachment", hidden: true });
   const node = h("div", {}, attachment, form);
   const typing = typingSignals(number, chat);

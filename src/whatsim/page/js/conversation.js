@@ -2,7 +2,9 @@
 
 import { post } from "./api.js";
 import { attempt, byId, drawing, h, icon, reconcile } from "./dom.js";
+import { actionsOf } from "./actions.js";
 import { composer } from "./composer.js";
+import { contentOf, reactionsOf, sender } from "./contents.js";
 import { avatar, dayName, dayOf, exactTime, furthest, phoneNumber, plural, preview, time } from "./format.js";
 import { changed, current, isTyping, loadOlder, messagesOf, nameOf, openChat, settings, state } from "./store.js";
 
@@ -71,7 +73,8 @@ function drawThread(thread, number, chat, typing) {
   if ((state.threads.get(number)?.from ?? 0) > 0) items.push({ key: "older", sign: "", render: () => olderButton(number) });
   let day = null;
   let side = null;
-  const messages = messagesOf(number, chat);
+  // A change of another message is shown in that one.
+  const messages = messagesOf(number, chat).filter((message) => message.target_id === null);
   for (const message of messages) {
     const itsDay = dayOf(message.timestamp);
     if (itsDay !== day) {
@@ -114,10 +117,13 @@ const isOdd = (message) => message.deliveries > 1 || message.decrypt_failures > 
 
 function bubble(message, open, turn, messages) {
   const mine = message.direction === "out";
+  const send = sender(message.number, message.chat);
   return h(
     "div",
     { class: `message ${mine ? "mine" : ""} ${turn ? "turn" : ""}`, data: { messageId: message.message_id } },
-    h("div", { class: "bubble" }, quoted(message, messages), content(message), meta(message, mine, open)),
+    h("div", { class: "bubble" }, quoted(message, messages), contentOf(message, send), meta(message, mine, open)),
+    reactionsOf(message),
+    open && !message.deleted ? actionsOf(message, send) : null,
     open ? counters(message, mine) : null,
   );
 }
@@ -128,23 +134,6 @@ function quoted(message, messages) {
   return h("p", { class: "odd" }, `↩ ${original === undefined ? "an earlier message" : preview(original)}`);
 }
 
-function content(message) {
-  if (message.undecryptable) return h("p", { class: "odd" }, "Waiting for this message. It could not be decrypted yet.");
-  if (message.type === "image" && message.media !== null) return [picture(message), message.body ? h("p", {}, message.body) : null];
-  if (message.type === "text") return h("p", {}, message.body);
-  const file = message.media === null
-    ? null
-    : h("a", { href: message.media.url, download: message.media.filename ?? "" }, "Download");
-  return [h("p", { class: "odd" }, preview(message)), file];
-}
-
-function picture(message) {
-  const { url, width, height } = message.media;
-  const image = h("img", { src: url, alt: message.body || "Picture", width, height, loading: "lazy" });
-  image.addEventListener("error", () => image.replaceWith(h("p", { class: "odd" }, "This picture cannot be shown.")));
-  return image;
-}
-
 function meta(message, mine, open) {
   const reached = furthest(message);
   const label = mine ? `${time(message.timestamp)}, ${reached}` : time(message.timestamp);
@@ -153,10 +142,11 @@ function meta(message, mine, open) {
     {
       type: "button",
       title: exactTime(message.timestamp),
-      "aria-label": `${label}. Delivery details`,
+      "aria-label": `${label}. Delivery details and actions`,
       "aria-expanded": String(open),
       data: { focus: "details" },
     },
+    message.edited ? "edited " : null,
     time(message.timestamp),
     mine ? tick(reached) : null,
   );

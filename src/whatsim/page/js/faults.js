@@ -5,7 +5,7 @@ import { attempt, byId, h, icon, reconcile, toast } from "./dom.js";
 import { nameOf, state } from "./store.js";
 import { phoneNumber, plural } from "./format.js";
 
-const seconds = (required, usual) => ({ name: "seconds", label: required ? "Seconds" : "Seconds (empty: until cleared)", type: "number", required, usual });
+const seconds = (required, usual) => ({ name: "seconds", label: required ? "Seconds" : "Seconds (may be empty)", type: "number", required, usual });
 const count = (usual) => ({ name: "count", label: usual ? "How many" : "How often (empty: until cleared)", type: "number", usual, required: Boolean(usual) });
 const code = (options) => ({ name: "code", label: "With the answer", options });
 
@@ -25,6 +25,12 @@ const KINDS = {
   },
   lose_acks: { label: "Lose acknowledgements", fields: [count("3")], say: (f) => `The next ${plural(f.count, "acknowledgement")} get lost` },
   duplicate: { label: "Deliver messages twice", fields: [count("3")], say: (f) => `The next ${plural(f.count, "message")} arrive twice` },
+  lose_messages: { label: "Lose messages to a device", fields: [count("1")], say: (f) => `The next ${plural(f.count, "message")} to a device get lost` },
+  lose_sent: { label: "Lose messages of a device", fields: [count("1")], say: (f) => `The next ${plural(f.count, "message")} of a device get lost` },
+  reorder: { label: "Deliver in another order", fields: [count("3"), seconds(false)], say: (f) => `The next ${plural(f.count, "message")} change places` },
+  corrupt: { label: "Break messages", fields: [count("1")], say: (f) => `The next ${plural(f.count, "message")} cannot be read` },
+  forget_prekeys: { label: "Forget one-time keys", fields: [], say: () => "One-time keys forgotten" },
+  expire_media: { label: "Expire all media", fields: [], everywhere: true, say: () => "Media expired" },
   refuse_messages: {
     label: "Refuse messages",
     fields: [code([["463", "463, contact not reachable now"], ["429", "429, too many"], ["479", "479, not accepted"]]), count()],
@@ -32,7 +38,7 @@ const KINDS = {
   },
 };
 
-const AT_ONCE = new Set(["drop_connection", "stream_error"]);
+const AT_ONCE = new Set(["drop_connection", "stream_error", "forget_prekeys", "expire_media"]);
 
 export function startFaults() {
   drawForm();
@@ -104,7 +110,7 @@ function drawForm() {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const body = { kind: kind.value };
-    if (phone.value) body.number = phone.value;
+    if (phone.value && !KINDS[kind.value].everywhere) body.number = phone.value;
     for (const input of fields.querySelectorAll("input, select")) {
       if (input.value !== "") body[input.name] = input.type === "number" ? Number(input.value) : input.value;
     }

@@ -51,11 +51,20 @@ const KINDS = {
   audio: "Voice message",
   document: "Document",
   sticker: "Sticker",
+  location: "Location",
+  contacts: "Contact",
+  poll: "Poll",
+  timer: "Disappearing messages",
   reaction: "Reaction",
+  poll_vote: "Vote",
+  edit: "Edit",
+  delete: "Deletion",
+  pin: "Pin",
   other: "Message of another kind",
 };
 
 export function preview(message) {
+  if (message.deleted) return "Deleted message";
   if (message.undecryptable) return "Waiting for this message";
   const kind = KINDS[message.type];
   if (kind === undefined) return message.body;

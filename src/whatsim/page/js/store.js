@@ -132,6 +132,7 @@ export function put(message) {
 export function chatsOf(number) {
   const chats = new Map();
   for (const message of state.threads.get(number)?.messages.values() ?? []) {
+    if (message.target_id !== null) continue; // a change of another message
     const entry = chats.get(message.chat) ?? { chat: message.chat, last: message, unread: 0 };
     if (message.id > entry.last.id) entry.last = message;
     if (message.direction === "in" && !message.read) entry.unread += 1;

@@ -4,7 +4,8 @@ import { post } from "./api.js";
 import { attempt, byId, copy, h, icon, reconcile } from "./dom.js";
 import { avatar, exactTime, listTime, phoneNumber, plural } from "./format.js";
 import { openLink } from "./link.js";
-import { changed, current, putPhone, settings } from "./store.js";
+import { rules } from "./rules.js";
+import { changed, current, putPhone, settings, state } from "./store.js";
 
 export function drawTools() {
   const phone = current();
@@ -12,6 +13,7 @@ export function drawTools() {
     { key: "who", sign: JSON.stringify([phone.number, phone.name, phone.online]), render: () => who(phone) },
     { key: "devices", sign: JSON.stringify([phone.number, phone.devices]), render: () => devices(phone) },
     { key: "behaviour", sign: JSON.stringify([phone.number, phone.behaviour]), render: () => behaviour(phone) },
+    { key: "rules", sign: JSON.stringify([phone.number, state.phones.size]), render: () => rules(phone) },
   ];
   reconcile(byId("phone-tools"), items);
 }
