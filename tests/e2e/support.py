@@ -56,6 +56,10 @@ class Phone:
         image = {"base64": base64.b64encode(picture).decode(), "caption": caption}
         self._post("messages", {"to": to, "type": "image", "image": image})
 
+    def send(self, kind: str, content: dict[str, Any], to: str = BUSINESS) -> str:
+        """Send a message of any kind, or a change of one; returns its WhatsApp id."""
+        return str(self._post("messages", {"to": to, "type": kind, kind: content})["message_id"])
+
     def typing(self, composing: bool, to: str = BUSINESS) -> None:
         """Begin or stop to type."""
         self._post("typing", {"to": to, "composing": composing})
@@ -94,6 +98,15 @@ class Phone:
         found = until(f"{self.number} shows {text!r}", arrived)
         assert len(found) == 1
         return found[0]
+
+    def shows(self, message_id: str, what: str, ask: Callable[[dict[str, Any]], object]) -> None:
+        """Wait until the phone shows a message in such a way; `what` says it in words."""
+
+        def shown() -> bool:
+            found = [message for message in self.shown() if message["message_id"] == message_id]
+            return bool(found and ask(found[0]))
+
+        until(f"{self.number} shows {what}", shown)
 
     def picture(self, message_id: str) -> bytes:
         """Return the bytes of a received picture."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.support import (
     AYU,
@@ -15,6 +15,7 @@ from tests.e2e.support import (
     PATIENCE_MS,
     Demo,
     Inbox,
+    Phone,
     bubble,
     coffee_picture,
     tick,
@@ -30,12 +31,21 @@ def _a_code_that_nobody_scans(unscanned: Page) -> None:
     """Meanwhile a code waits for its time to run out; see the tests of numbers."""
 
 
+def see_typing(phone: Phone, where: Locator) -> None:
+    """Let somebody type until it is shown: WhatsApp tells it only once our number shows as online."""
+
+    def shown() -> bool:
+        phone.typing(True)
+        return where.get_by_text("typing…").is_visible()
+
+    until("somebody types", shown)
+
+
 def test_a_message_typed_on_a_phone_appears_by_itself(inbox: Inbox, demo: Demo) -> None:
     inbox.open_chat("Ayu Lestari")
     budi, citra = demo.phone(BUDI), demo.phone(CITRA)
 
-    budi.typing(True)
-    expect(inbox.chat("Budi Santoso").get_by_text("typing…")).to_be_visible()
+    see_typing(budi, inbox.chat("Budi Santoso"))
     budi.write("Are you open on Sunday?")
 
     newest = inbox.chats.get_by_role("link").first
@@ -52,8 +62,7 @@ def test_typing_is_shown_in_the_open_conversation(inbox: Inbox, demo: Demo) -> N
     conversation = inbox.open_chat("Budi Santoso")
     budi = demo.phone(BUDI)
 
-    budi.typing(True)
-    expect(conversation.get_by_text("typing…")).to_be_visible()
+    see_typing(budi, conversation)
     budi.typing(False)
     expect(conversation.get_by_text("typing…")).to_have_count(0)
 
@@ -100,7 +109,8 @@ def test_a_picture_to_the_customer_arrives_with_its_caption(inbox: Inbox, demo: 
     page = inbox.page
 
     with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Attach a picture").click()
+        page.get_by_role("button", name="Attach", exact=True).click()
+        page.get_by_role("menuitem", name="Picture").click()
     chooser.value.set_files({"name": "label.jpg", "mimeType": "image/jpeg", "buffer": coffee_picture(320, 240)})
     expect(page.get_by_role("img", name="Picture to send")).to_be_visible()
     inbox.reply("Is this the label?")
@@ -117,7 +127,8 @@ def test_a_file_that_is_no_picture_is_refused_before_it_leaves(inbox: Inbox) -> 
     page = inbox.page
 
     with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Attach a picture").click()
+        page.get_by_role("button", name="Attach", exact=True).click()
+        page.get_by_role("menuitem", name="Picture").click()
     chooser.value.set_files({"name": "page.svg", "mimeType": "image/svg+xml", "buffer": b"<svg/>"})
 
     expect(page.get_by_role("alert")).to_contain_text("Only JPEG, PNG, WebP and GIF pictures can be sent.")
