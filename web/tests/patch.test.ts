@@ -64,6 +64,22 @@ describe('the chat list in the cache', () => {
     expect(ids(after)[0]).toContain('a')
   })
 
+  it('puts pinned chats first and takes archived ones out', () => {
+    const pinned = upsertChat(list, chat('c', at(10), { pinned: true }), ALL)
+    expect(ids(pinned)).toEqual([['c', 'a', 'b'], []])
+    expect(ids(upsertChat(pinned, chat('a', at(50)), ALL))).toEqual([['c', 'a', 'b'], []])
+    expect(ids(upsertChat(pinned, chat('c', at(10)), ALL)).flat()).toEqual(['a', 'b', 'c'])
+    expect(ids(upsertChat(list, chat('a', at(30), { archived: true }), ALL))).toEqual([['b'], ['c']])
+    expect(upsertChat(list, chat('x', at(50)), { ...ALL, archived: true })).toBe(list)
+  })
+
+  it('keeps to the label that is looked for', () => {
+    const labelled = { labels: [{ id: 'l1', name: 'Paid', colour: 1 }] }
+    const wanted = { ...ALL, label: 'l1' }
+    expect(ids(upsertChat(list, chat('x', at(50), labelled), wanted))[0]).toContain('x')
+    expect(upsertChat(list, chat('x', at(50)), wanted)).toBe(list)
+  })
+
   it('shows the ticks of the last message', () => {
     const last = { id: 'm1', kind: 'text', preview: 'x', direction: 'outbound' as const, state: 'sent' as const, timestamp: at(1) }
     const before = pages([chat('a', at(1), { last_message: last } as never)])

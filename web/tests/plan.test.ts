@@ -25,6 +25,12 @@ describe('a burst of events', () => {
     expect([...plan.inbound]).toEqual(['m1'])
   })
 
+  it('reads chats again that history has come into, without announcing anything', () => {
+    const plan = planEvents([{ ...event(1, 'history.progress', { chat_ids: ['c1', 'c2'], messages: 40 }), account_id: 'a1' }])
+    expect([[...plan.chats], [...plan.refilled], [...plan.imports]]).toEqual([['c1', 'c2'], ['c1', 'c2'], ['a1']])
+    expect(plan.messages.size).toBe(0)
+  })
+
   it('reads a changed message again, and its chat only when the list may show it', () => {
     const plan = planEvents([
       event(1, 'message.reaction', { message_id: 'm1', chat_id: 'c1', emoji: '👍' }),

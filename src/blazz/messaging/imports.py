@@ -22,6 +22,8 @@ TRIES = 8  # of one blob, in a row without a piece stored
 _FIRST_PAUSE_S = 1.0
 _RECENT, _FULL = 3, 2
 _SHOWN_FOR = dt.timedelta(days=30)
+_PAUSE = dt.timedelta(minutes=2)
+"""For so long after a part the phone may be preparing the next, unless it has said that there is none."""
 
 
 def announce(
@@ -99,10 +101,12 @@ def overview(tx: Tx, account_id: uuid.UUID) -> HistoryView:
     if not rows:
         return HistoryView(state="none", progress=0, chats=0, messages=0, failed=0)
     running = [row for row in rows if row["state"] in ("waiting", "stored")]
+    whole = any(row["progress"] >= 100 and row["sync_type"] in (_RECENT, _FULL) for row in rows)
+    coming = not whole and rows[-1]["created_at"] > now - _PAUSE
     ended = [row for row in rows if row not in running]
     lost = [row for row in ended if row["state"] == "failed"]
     progress = max((row["progress"] for row in rows if row["state"] != "waiting"), default=0)
-    if running:
+    if running or coming:
         state = "running"
         progress = min(progress, 99)
     else:
@@ -116,7 +120,7 @@ def overview(tx: Tx, account_id: uuid.UUID) -> HistoryView:
             "messages": sum(row["messages"] for row in rows),
             "failed": len(lost),
             "started_at": rows[0]["created_at"],
-            "finished_at": None if running else max(row["finished_at"] for row in rows),
+            "finished_at": None if state == "running" else max(row["finished_at"] for row in rows),
         }
     )
 

@@ -61,6 +61,26 @@ def change_chat(tx: Tx, chat_id: uuid.UUID, change: ChatChange) -> None:
         tell_chat(tx, chat, told, labels=labels)
 
 
+def unmark(tx: Tx, chat: RowMapping) -> None:
+    """End that a chat is marked as unread: somebody has looked at it."""
+    repository.change_chat(tx, chat["workspace_id"], chat["id"], {"marked_unread": False})
+    _tell_phone(tx, chat, {"marked_unread": False})
+    tell_chat(tx, chat, {"marked_unread": False})
+
+
+def chats_with_label(tx: Tx, label_id: uuid.UUID) -> Any:
+    """Return a SELECT of the ids of chats that carry a label of this workspace."""
+    return sql.chats_with_label(tx.workspace_id, label_id)
+
+
+def chat_labels(tx: Tx, chat_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[RowMapping]]:
+    """Return the labels of chats, by name; one statement for any number of them."""
+    found: dict[uuid.UUID, list[RowMapping]] = {}
+    for row in sql.labels_of_chats(tx, tx.workspace_id, chat_ids) if chat_ids else ():
+        found.setdefault(row["chat_id"], []).append(row)
+    return found
+
+
 def tell_chat(
     tx: Tx, chat: Mapping[str, Any] | RowMapping, changed: Mapping[str, Any], *, labels: bool = False
 ) -> None:

@@ -4,10 +4,10 @@ import { computed, type MaybeRefOrGetter, toValue } from 'vue'
 
 import { client, unwrap } from './client'
 import { type ChatFilters, keys } from './keys'
-import type { Chat } from './types'
+import type { Chat, ChatChange } from './types'
 
-/** What a chat is called; a group has no contact. */
-export const chatName = (chat: Chat | undefined): string => chat?.contact?.display_name ?? ''
+/** What a chat is called: the person, or the group. */
+export const chatName = (chat: Chat | undefined): string => chat?.contact?.display_name ?? chat?.name ?? ''
 
 /** The disappearing timer of a chat in seconds; null or 0 when it has none. */
 export const timerOf = (chat: Chat | undefined): number | null => (chat as { timer_s?: number | null } | undefined)?.timer_s ?? null
@@ -23,6 +23,8 @@ export const listChats = (filters: ChatFilters, cursor: string | null, limit = P
           search: filters.search || undefined,
           account_id: filters.accountId ?? undefined,
           unread: filters.unread || undefined,
+          archived: filters.archived || undefined,
+          label: filters.label ?? undefined,
           cursor: cursor ?? undefined,
           limit
         }
@@ -30,6 +32,10 @@ export const listChats = (filters: ChatFilters, cursor: string | null, limit = P
     })
   )
 export const getChat = (id: string): Promise<Chat> => unwrap(client.GET('/api/v1/chats/{chat_id}', at(id)))
+/** Archives, pins, mutes, labels a chat or marks it unread; the number's phone follows. */
+export const changeChat = (id: string, body: ChatChange): Promise<Chat> => unwrap(client.PATCH('/api/v1/chats/{chat_id}', { ...at(id), body }))
+/** Asks the number's phone for messages before the oldest one. They come as history, if the phone is reachable. */
+export const askForHistory = (id: string) => unwrap(client.POST('/api/v1/chats/{chat_id}/history', { ...at(id), body: { count: 50 } }))
 export const markRead = (id: string) => unwrap(client.POST('/api/v1/chats/{chat_id}/read', at(id)))
 export const sendTyping = (id: string, state: 'composing' | 'recording' | 'paused') =>
   unwrap(client.POST('/api/v1/chats/{chat_id}/typing', { ...at(id), body: { state } }))

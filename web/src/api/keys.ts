@@ -4,9 +4,9 @@ export interface ChatFilters {
   search: string
   accountId: string | null
   unread: boolean
-  archived: boolean
+  archived?: boolean
   /** Id of a label that the chats must carry. */
-  label: string | null
+  label?: string | null
 }
 
 export const keys = {
@@ -18,6 +18,9 @@ export const keys = {
   allMessages: ['messages'] as const,
   messages: (chatId: string) => ['messages', chatId] as const,
   message: (id: string) => ['message', id] as const,
+  messageReceipts: (id: string) => ['message', id, 'receipts'] as const,
+  group: (id: string) => ['group', id] as const,
+  groupRequests: (id: string) => ['group', id, 'requests'] as const,
   messageChanges: (id: string) => ['message', id, 'changes'] as const,
   accounts: ['accounts'] as const,
   account: (id: string) => ['account', id] as const,
@@ -25,6 +28,7 @@ export const keys = {
   numberHistory: (accountId: string) => ['account', accountId, 'history'] as const,
   labels: ['labels'] as const,
   numberPrivacy: (accountId: string) => ['account', accountId, 'privacy'] as const,
+  passkey: (accountId: string) => ['passkey', accountId] as const,
   qr: (accountId: string) => ['qr', accountId] as const,
   contactLists: ['contacts'] as const,
   contactList: (search: string) => ['contacts', search] as const,

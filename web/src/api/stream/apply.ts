@@ -22,6 +22,9 @@ export async function applyPlan(cache: QueryClient, plan: Plan, hooks: Hooks): P
   applyStatuses(cache, plan)
   refreshAccounts(cache, plan)
   refreshContacts(cache, plan)
+  refreshHistory(cache, plan)
+  findMedia(cache, plan)
+  for (const id of plan.groups) void cache.invalidateQueries({ queryKey: keys.group(id) })
   await Promise.all([readMessages(cache, plan, hooks), readChanged(cache, plan), readChats(cache, plan)])
 }
 
@@ -60,6 +63,7 @@ function applyStatuses(cache: QueryClient, plan: Plan): void {
   }
   for (const [id, patch] of plan.statuses) {
     cache.setQueryData<Message>(keys.message(id), (message) => message && withStatus(message, patch))
+    if (patch.receipts) void cache.invalidateQueries({ queryKey: keys.messageReceipts(id) })
   }
   cache.setQueriesData<Pages<Chat>>({ queryKey: keys.chatLists }, (pages) =>
     pages ? patchLastMessages(pages, plan.statuses) : pages
@@ -79,6 +83,15 @@ function refreshContacts(cache: QueryClient, plan: Plan): void {
   // Chats show names and pictures of their people.
   for (const chat of shownChats(cache)) {
     if (chat.contact && plan.contacts.has(chat.contact.id)) plan.chats.add(chat.id)
+  }
+}
+
+function refreshHistory(cache: QueryClient, plan: Plan): void {
+  for (const id of plan.imports) void cache.invalidateQueries({ queryKey: keys.numberHistory(id) })
+  for (const id of plan.refilled) void cache.invalidateQueries({ queryKey: keys.messages(id) })
+  if (plan.labelsChanged) {
+    void cache.invalidateQueries({ queryKey: keys.labels })
+    void cache.invalidateQueries({ queryKey: keys.chatLists })
   }
 }
 
@@ -141,6 +154,16 @@ async function readChanged(cache: QueryClient, plan: Plan): Promise<void> {
       }
     })
   )
+}
+
+/** Adds the messages on screen whose file has changed to those that are read again. */
+function findMedia(cache: QueryClient, plan: Plan): void {
+  if (plan.media.size === 0) return
+  const pages = cache.getQueriesData<Pages<Message>>({ queryKey: ['messages'] }).flatMap(([, found]) => found?.pages ?? [])
+  for (const message of pages.flatMap((page) => page.data)) {
+    const file = message.image ?? message.video ?? message.audio ?? message.document ?? message.sticker
+    if (file && plan.media.has(file.id) && !plan.messages.has(message.id)) plan.changed.set(message.id, message.chat_id)
+  }
 }
 
 function isShown(cache: QueryClient, chatId: string, id: string): boolean {

@@ -37,8 +37,9 @@ export function patchStatuses(pages: Pages<Message>, patches: ReadonlyMap<string
 
 export function withStatus(message: Message, patch: StatusPatch): Message {
   const state = advance(message.state, patch.state)
-  if (state === message.state) return message
-  return { ...message, state, error: state === 'failed' ? patch.error : null }
+  const receipts = patch.receipts ?? message.receipts
+  if (state === message.state && receipts === message.receipts) return message
+  return { ...message, state, error: state === 'failed' ? patch.error : null, receipts }
 }
 
 /** Newest first, in the order of the server's pages; WhatsApp's own times know only whole seconds. */
@@ -78,14 +79,18 @@ export function removeMessage(pages: Pages<Message>, id: string): Pages<Message>
 export function matchesFilters(chat: Chat, filters: ChatFilters, known: boolean): boolean {
   if (filters.accountId && chat.account_id !== filters.accountId) return false
   // A chat that was read while it was open stays where it is; it leaves the unread list with the next full read.
-  if (filters.unread && chat.unread_count === 0 && !known) return false
+  if (filters.unread && chat.unread_count === 0 && !chat.marked_unread && !known) return false
+  if (!filters.search && Boolean(chat.archived) !== Boolean(filters.archived)) return false
+  if (filters.label && !chat.labels?.some((label) => label.id === filters.label)) return false
   // Only the server knows what a search finds, so a search never gains chats by itself.
   return !filters.search || known
 }
 
-const lastTime = (chat: Chat): number => (chat.last_message_at ? Date.parse(chat.last_message_at) : 0)
+/** Pinned chats stand in front of all others. */
+const PINNED = 1e15
+const lastTime = (chat: Chat): number => (chat.pinned ? PINNED : 0) + (chat.last_message_at ? Date.parse(chat.last_message_at) : 0)
 
-/** Puts a changed chat at its place by time of its last message. */
+/** Puts a changed chat at its place: pinned ones first, then by time of the last message. */
 export function upsertChat(pages: Pages<Chat>, chat: Chat, filters: ChatFilters): Pages<Chat> {
   const before = pages.pages.flatMap((page) => page.data).find((item) => item.id === chat.id)
   if (!matchesFilters(chat, filters, before !== undefined)) return before ? removeChat(pages, chat.id) : pages

@@ -6,6 +6,8 @@ export interface StatusPatch {
   chatId: string
   state: MessageState
   error: Message['error']
+  /** Of a message in a group: how many it has reached now. */
+  receipts?: Message['receipts']
 }
 
 export interface Plan {
@@ -20,6 +22,15 @@ export interface Plan {
   chats: Set<string>
   accounts: Set<string>
   contacts: Set<string>
+  /** Chats into whose middle messages have come; what is shown of them is read again. */
+  refilled: Set<string>
+  /** Groups that have changed. */
+  groups: Set<string>
+  /** Numbers whose import of history has gone on. */
+  imports: Set<string>
+  /** Files that came, failed or were converted; messages that show one are read again. */
+  media: Set<string>
+  labelsChanged: boolean
   accountListChanged: boolean
   contactListChanged: boolean
 }
@@ -54,6 +65,11 @@ export function planEvents(events: readonly LogEvent[]): Plan {
     chats: new Set(),
     accounts: new Set(),
     contacts: new Set(),
+    refilled: new Set(),
+    groups: new Set(),
+    imports: new Set(),
+    media: new Set(),
+    labelsChanged: false,
     accountListChanged: false,
     contactListChanged: false
   }
@@ -66,7 +82,19 @@ function fold(plan: Plan, event: LogEvent): void {
   const chatId = textOf(data, 'chat_id')
   const messageId = textOf(data, 'message_id')
   if (event.name.startsWith('message.')) foldMessage(plan, event.name, data, chatId, messageId)
-  else if (event.name === 'chat.updated' && chatId) plan.chats.add(chatId)
+  else if (event.name === 'chat.updated' && chatId) {
+    plan.chats.add(chatId)
+    if (data.emptied) plan.refilled.add(chatId)
+  } else if (event.name.startsWith('group.')) {
+    const groupId = textOf(data, 'group_id')
+    if (groupId) plan.groups.add(groupId)
+    if (chatId) plan.chats.add(chatId)
+  } else if (event.name === 'history.progress') foldHistory(plan, event, data)
+  else if (event.name === 'labels.updated') plan.labelsChanged = true
+  else if (event.name === 'media.updated') {
+    const mediaId = textOf(data, 'media_id')
+    if (mediaId) plan.media.add(mediaId)
+  }
   else if (event.name.startsWith('session.') || event.name.startsWith('account.')) {
     const accountId = textOf(data, 'account_id') ?? event.account_id
     if (accountId) plan.accounts.add(accountId)
@@ -74,7 +102,18 @@ function fold(plan: Plan, event: LogEvent): void {
   } else if (event.name.startsWith('contact.')) {
     const contactId = textOf(data, 'contact_id')
     if (contactId) plan.contacts.add(contactId)
+    const merged = textOf(data, 'merged_contact_id')
+    if (merged) plan.contacts.add(merged)
     plan.contactListChanged = true
+  }
+}
+
+function foldHistory(plan: Plan, event: LogEvent, data: Record<string, unknown>): void {
+  if (event.account_id) plan.imports.add(event.account_id)
+  for (const id of Array.isArray(data.chat_ids) ? data.chat_ids : []) {
+    if (typeof id !== 'string') continue
+    plan.chats.add(id)
+    plan.refilled.add(id)
   }
 }
 
@@ -92,7 +131,8 @@ function foldMessage(
     const before = plan.statuses.get(messageId)
     const error = (data.error ?? null) as Message['error']
     const next = before ? advance(before.state, state) : state
-    plan.statuses.set(messageId, { chatId, state: next, error: next === 'failed' ? error : null })
+    const receipts = (data.receipts as Message['receipts']) ?? before?.receipts
+    plan.statuses.set(messageId, { chatId, state: next, error: next === 'failed' ? error : null, ...(receipts && { receipts }) })
     return
   }
   if (CHANGES.has(name)) {

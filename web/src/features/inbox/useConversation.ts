@@ -2,7 +2,7 @@
 import { useQueryClient } from '@tanstack/vue-query'
 import { computed, nextTick, ref, shallowRef, watch, type Ref } from 'vue'
 
-import { markRead, useChat } from '@/api/chats'
+import { askForHistory, markRead, useChat } from '@/api/chats'
 import { retryMessage, useMessages } from '@/api/messages'
 import { putChat, putMessages } from '@/api/stream/apply'
 import type { Message } from '@/api/types'
@@ -45,8 +45,8 @@ export function useConversation(chatId: Ref<string>) {
       countedFor.value = current.id
       unread.value = firstUnread(messages.value, current.unread_count)
     }
-    if (current.unread_count === 0) return
-    putChat(cache, { ...current, unread_count: 0 })
+    if (current.unread_count === 0 && !current.marked_unread) return
+    putChat(cache, { ...current, unread_count: 0, marked_unread: false })
     await markRead(current.id).catch(() => putChat(cache, current))
   }
   watch([() => chat.data.value?.unread_count, () => pages.isSuccess.value], () => void seen())
@@ -64,9 +64,12 @@ export function useConversation(chatId: Ref<string>) {
     return messages.value.some((message) => message.id === id)
   }
 
+  /** Asks the number's phone for messages before the oldest one. */
+  const askPhone = (): Promise<boolean> => notify.attempt(() => askForHistory(chatId.value))
+
   async function retry(message: Message): Promise<void> {
     await notify.attempt(async () => putMessages(cache, message.chat_id, [await retryMessage(message.id)]))
   }
 
-  return { chat, pages, messages, outgoing, unread, replyTo, editing, seen, retry, reach, outbox }
+  return { chat, pages, messages, outgoing, unread, replyTo, editing, seen, retry, reach, askPhone, outbox }
 }

@@ -1,0 +1,29 @@
+/** The import of a number's past: what its phone hands over after linking. */
+import { useQueries, useQuery } from '@tanstack/vue-query'
+import { computed, type MaybeRefOrGetter, toValue } from 'vue'
+
+import { client, unwrap } from './client'
+import { keys } from './keys'
+import type { HistoryImport } from './types'
+
+export const getHistory = (account_id: string): Promise<HistoryImport> =>
+  unwrap(client.GET('/api/v1/accounts/{account_id}/history', { params: { path: { account_id } } }))
+
+/** Progress is told by events; this is for what a lost connection might have missed. */
+const REFRESH_MS = 15_000
+const options = (id: string) => ({
+  queryKey: keys.numberHistory(id),
+  queryFn: () => getHistory(id),
+  staleTime: Infinity,
+  refetchInterval: (query: { state: { data?: HistoryImport } }) => (query.state.data?.state === 'running' ? REFRESH_MS : (false as const))
+})
+
+export function useHistory(id: MaybeRefOrGetter<string>) {
+  return useQuery(computed(() => options(toValue(id))))
+}
+
+/** The imports of several numbers that are running now. */
+export function useRunningImports(ids: MaybeRefOrGetter<string[]>) {
+  const queries = useQueries({ queries: computed(() => toValue(ids).map(options)) })
+  return computed(() => queries.value.map((query) => query.data).filter((found) => found?.state === 'running'))
+}
