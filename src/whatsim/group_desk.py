@@ -61,7 +61,7 @@ class GroupDesk:
             raise GroupRefused(refusal.code, refusal.text) from None
         return await self._done(group)
 
-    def list(self) -> list[GroupView]:
+    def all(self) -> list[GroupView]:
         """Return all groups."""
         return [self._view(group) for group in self._core.groups.by_id.values()]
 

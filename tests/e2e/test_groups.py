@@ -25,6 +25,7 @@ def address_of(demo: Demo, subject: str) -> str:
     return found
 
 
+@pytest.mark.kind("group", "page")
 def test_a_group_is_made_talked_in_managed_and_left(inbox: Inbox, demo: Demo) -> None:
     page = inbox.page
     page.get_by_role("button", name="Groups").click()

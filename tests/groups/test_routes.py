@@ -74,6 +74,7 @@ async def test_a_group_is_made_and_shows_in_the_inbox(stage: Stage) -> None:
     assert notice["system"]["event"] == "group_entered"
 
 
+@pytest.mark.kind("group", "api")
 async def test_whoever_is_out_cannot_write_and_is_told_why(stage: Stage) -> None:
     async def send(to: str) -> Any:
         return await stage.owner.post("/messages", {"to": to, "type": "text", "text": {"body": "hello"}})

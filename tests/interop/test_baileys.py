@@ -204,15 +204,11 @@ async def test_reactions_and_their_removal(chat: Conversation) -> None:
     ours, seen = await chat.we_send("text", {"body": "React to me"})
     for emoji in ("👍", ""):
         await chat.peer.ask("send", to=chat.to_us, content={"react": {"text": emoji, "key": seen["key"]}})
-        await chat.row(messages.c.id == ours, when=lambda row, emoji=emoji: _reactions(row) == [emoji])
+        await chat.row(messages.c.id == ours, when=_reacted(emoji))
     theirs = await chat.they_send(text="And to me")
     for emoji in ("🎉", ""):
         await chat.blazz._send(chat.number, chat.customer, _change("reaction", theirs, emoji=emoji))
-        await chat.peer.event(
-            lambda event, emoji=emoji: (
-                event["event"] == "reaction" and (event["key"]["id"], event["text"]) == (theirs["wa_message_id"], emoji)
-            )
-        )
+        await chat.peer.event(_reaction_event(theirs["wa_message_id"], emoji))
 
 
 @needs("edit")
@@ -285,6 +281,20 @@ async def test_contact_cards(chat: Conversation) -> None:
     assert "Sari" in seen["message"]["contactMessage"]["vcard"]
 
 
+@pytest.mark.kind("group", "baileys")
+async def test_messages_in_a_group(chat: Conversation) -> None:
+    group = await chat.network.groups.create(chat.customer, "Keluarga", [chat.number.phone], "pn")
+    key = await chat.peer.ask("send", to=group.jid, content={"text": "Halo semua"})
+    theirs = await chat.row(messages.c.wa_message_id == key["id"])
+    assert (theirs["kind"], theirs["body"]) == ("text", "Halo semua")
+    ours = {"to": str(theirs["chat_id"]), "type": "text", "text": {"body": "Halo kembali"}}
+    message_id = await chat.blazz._send(chat.number, chat.customer, ours)
+    row = await chat.row(messages.c.id == message_id)
+    shown = await chat.peer.message(row["wa_message_id"])
+    assert shown["key"]["remoteJid"] == group.jid
+    await chat.blazz.state(message_id, "delivered")
+
+
 @pytest.mark.kind("typing", "baileys")
 async def test_typing(chat: Conversation) -> None:
     await chat.we_send("text", {"body": "A chat exists"})
@@ -313,9 +323,21 @@ def _status(event: Event, message_id: str) -> int | None:
     return status
 
 
-def _reactions(row: RowMapping) -> list[str]:
-    reactions = (row["extras"] or {}).get("reactions", {})
-    return [reaction["emoji"] for reaction in reactions.values()]
+def _reacted(emoji: str) -> Callable[[RowMapping], bool]:
+    """Return whether a message has this as its one reaction; an empty one is the trace of one that was taken back."""
+
+    def reacted(row: RowMapping) -> bool:
+        reactions = (row["extras"] or {}).get("reactions", {})
+        return [reaction["emoji"] for reaction in reactions.values()] == [emoji]
+
+    return reacted
+
+
+def _reaction_event(message_id: str, emoji: str) -> Callable[[Event], bool]:
+    def is_it(event: Event) -> bool:
+        return event["event"] == "reaction" and (event["key"]["id"], event["text"]) == (message_id, emoji)
+
+    return is_it
 
 
 def _change(kind: str, row: RowMapping, **fields: Any) -> dict[str, Any]:

@@ -94,6 +94,9 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.mark.kind("group", "send")
+@pytest.mark.kind("group", "receive")
+@pytest.mark.kind("group", "network")
 @pytest.mark.parametrize("addressing", ["lid", "pn"])
 async def test_a_group_made_by_a_customer_is_written_in_both_ways(stage: Stage, addressing: Any) -> None:
     network, number = stage.network, stage.number

@@ -47,7 +47,7 @@ class GroupsClient:
         if request_class is None:
             raise EngineError("invalid", f"there is no call {method[:40]}")
         try:
-            request = ParseDict(dict(body), request_class())
+            request: Any = ParseDict(dict(body), request_class())
         except ParseError as error:
             raise EngineError("invalid", str(error)[:200]) from None
         request.session_id, request.epoch = ref.session_id, ref.epoch

@@ -1,1 +1,5 @@
 """WhatsApp groups: who is in them, what they allow, and what happens there."""
+
+from blazz.groups import admins
+
+__all__ = ["admins"]

@@ -116,16 +116,15 @@ async def change_group(
 ) -> GroupDetails:
     """Change subject, description or settings, one after the other; a refusal leaves those before it changed."""
     target = await database.read(caller.scope, service.target, group_id)
-    own = {"jid": target.address}
     if body.subject is not None:
-        request = pb.SetGroupTextRequest(**own, text=body.subject)
+        request = pb.SetGroupTextRequest(jid=target.address, text=body.subject)
         await ask(commands, target.account_id, "SetSubject", request, pb.GroupDone)
     if body.description is not None:
-        request = pb.SetGroupTextRequest(**own, text=body.description)
+        request = pb.SetGroupTextRequest(jid=target.address, text=body.description)
         await ask(commands, target.account_id, "SetDescription", request, pb.GroupDone)
-    settings = body.model_dump(exclude_none=True, exclude={"subject", "description"})
+    settings: dict[str, Any] = body.model_dump(exclude_none=True, exclude={"subject", "description"})
     if settings:
-        change = pb.SetGroupSettingsRequest(**own, **settings)
+        change = pb.SetGroupSettingsRequest(jid=target.address, **settings)
         await ask(commands, target.account_id, "SetSettings", change, pb.GroupDone)
     return await _reread(caller, database, commands, target.account_id, target.address)
 

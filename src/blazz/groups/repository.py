@@ -87,6 +87,18 @@ def members(tx: Tx, workspace_id: uuid.UUID, group_ids: Collection[uuid.UUID]) -
     return tx.all(statement)
 
 
+def role_of(tx: Tx, workspace_id: uuid.UUID, group_id: uuid.UUID, address: str) -> str | None:
+    """Return what a member (by canonical address) is in a group; None for somebody who is none."""
+    role: str | None = tx.scalar(
+        select(group_members.c.role).where(
+            group_members.c.workspace_id == workspace_id,
+            group_members.c.group_id == group_id,
+            group_members.c.address == address,
+        )
+    )
+    return role
+
+
 def insert_members(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert members."""
     if rows:

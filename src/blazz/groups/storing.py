@@ -11,6 +11,8 @@ import uuid
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, cast
 
+from sqlalchemy import RowMapping
+
 from blazz import events
 from blazz.accounts import service as accounts
 from blazz.groups import repository
@@ -21,6 +23,7 @@ from blazz.kit.time import utc_now
 from blazz.messaging import group_chats, notices
 
 _SETTINGS = ("announcement", "locked", "join_approval", "member_add_mode", "ephemeral_s", "suspended")
+Row = Mapping[str, Any] | RowMapping
 _PLAIN = ("subject", "owner", "founded_at", "is_community", "community", *_SETTINGS)
 
 
@@ -50,6 +53,10 @@ def store_group(
 
     `entered`: we have just come into it, by `actor`; the inbox shows it then although nobody has written yet.
     """
+    # the news of a group of ours comes from its owner at the moment in which the API stores it
+    accounts.hold(tx, workspace_id, account_id)
+    if entered:
+        events.see_all_rows(tx, workspace_id)
     chat = group_chats.ensure(tx, workspace_id, account_id, [facts.address])[facts.address]
     row = repository.by_address(tx, workspace_id, account_id, [facts.address]).get(facts.address)
     us = _Us(tx, workspace_id, account_id)
@@ -92,7 +99,6 @@ def store_group(
         shown_at=now if entered else None,
     )
     if entered and (row is None or row["state"] != "member"):
-        events.see_all_rows(tx, workspace_id)
         founded = facts.founded_at.timestamp() if facts.founded_at is not None else 0
         key = _key(facts.address, "entered", founded, _minute(now))
         made = facts.owner is not None and actor is not None and facts.owner == actor.address
@@ -164,7 +170,7 @@ def leave_missing(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, listed
     return gone
 
 
-def mark_left(tx: Tx, row: Mapping[str, Any]) -> None:
+def mark_left(tx: Tx, row: Row) -> None:
     """Note that we are no longer in a group."""
     workspace_id, group_id = row["workspace_id"], row["id"]
     repository.change(tx, workspace_id, group_id, {"state": "left", "updated_at": utc_now()})
@@ -175,20 +181,20 @@ def mark_left(tx: Tx, row: Mapping[str, Any]) -> None:
     events.append(tx, "group.left", data, workspace_id=workspace_id, account_id=row["account_id"])
 
 
-def _changed_values(row: Mapping[str, Any], change: GroupChange) -> dict[str, Any]:
+def _changed_values(row: Row, change: GroupChange) -> dict[str, Any]:
     told = {
         "subject": change.subject[:128] if change.subject is not None else None,
         "announcement": change.announcement,
         "locked": change.locked,
         "ephemeral_s": change.ephemeral_s,
     }
-    values = {name: value for name, value in told.items() if value is not None and row[name] != value}
+    values: dict[str, Any] = {name: value for name, value in told.items() if value is not None and row[name] != value}
     if change.description is not None and (row["description"] or "") != change.description:
         values["description"] = change.description or None
     return values
 
 
-def _with_new_role(people: Iterable[Person], present: Mapping[str, Mapping[str, Any]], role: Role) -> list[Person]:
+def _with_new_role(people: Iterable[Person], present: Mapping[str, Row], role: Role) -> list[Person]:
     return [
         person
         for person in people
@@ -260,7 +266,7 @@ def _closed(values: Mapping[str, Any]) -> group_chats.Closed | None:
 
 def _tell(
     tx: Tx,
-    row: Mapping[str, Any],
+    row: Row,
     change: GroupChange,
     values: Mapping[str, Any],
     people: Mapping[str, list[Person]],

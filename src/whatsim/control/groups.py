@@ -106,7 +106,7 @@ async def create_group(network: Net, body: NewGroup) -> Group:
 
 @router.get("/groups", summary="All groups")
 async def list_groups(network: Net) -> AllGroups:
-    return AllGroups(data=[Group.of(view) for view in network.groups.list()])
+    return AllGroups(data=[Group.of(view) for view in network.groups.all()])
 
 
 @router.get("/groups/{jid}", summary="One group")

@@ -389,7 +389,7 @@ class Groups:
         self._tell(group, actor, node, only=told)
 
     def _tell(self, group: Group, actor: Phone | None, change: Node, only: Iterable[Phone] | None = None) -> None:
-        attrs = {"addressing_mode": group.addressing}
+        attrs: dict[str, str] = {"addressing_mode": group.addressing}
         if actor is not None:
             other = "participant_pn" if group.addressing == "lid" else "participant_lid"
             attrs |= {
@@ -414,7 +414,7 @@ class Groups:
 def group_node(groups: Groups, group: Group, *, with_members: bool = True) -> Node:
     """Return a group as clients are told of it."""
     by_id = groups._core.world.by_id
-    attrs = {
+    attrs: dict[str, str] = {
         "id": group.id,
         "subject": group.subject,
         "s_t": str(int(group.subject_at)),

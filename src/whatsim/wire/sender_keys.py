@@ -144,8 +144,8 @@ class SenderKeys:
         keys.given = set(raw["given"])
         for number, iteration, key, public, private, skipped in raw["chains"]:
             seeds = {int(at): bytes.fromhex(seed) for at, seed in skipped.items()}
-            hexes = (bytes.fromhex(part) for part in (key, public, private))
-            keys._chains.append(_Chain(number, iteration, *hexes, seeds))
+            chain = _Chain(number, iteration, bytes.fromhex(key), bytes.fromhex(public), bytes.fromhex(private), seeds)
+            keys._chains.append(chain)
         return keys
 
     def _own(self) -> _Chain:

@@ -57,11 +57,11 @@ def _about_all(query: Query) -> bool:
         case "set", "leave":
             left = []
             for entry in child.children:
-                group = groups.find(entry.attr("id"))
-                if group is None:
+                gone = groups.find(entry.attr("id"))
+                if gone is None:
                     raise GroupRefusal(404, "item-not-found")
-                groups.leave(group, me)
-                left.append(Node("group", {"id": group.jid}))
+                groups.leave(gone, me)
+                left.append(Node("group", {"id": gone.jid}))
             query.durable_result([Node("leave", {}, left)])
         case _:
             return False
