@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,11 +13,13 @@ import pytest
 
 from blazz.kit import failpoints
 from blazz.messaging import imports, settings
-from blazz.messaging.history_model import MAX_CHATS
+from blazz.messaging.history_model import MAX_CHATS, HistoryPiece, Imported, ImportJob
 from blazz.messaging.state_schemas import HistoryView
 from blazz.messaging.state_tables import history_imports
 from blazz.messaging.tables import chats as chats_table
 from blazz.messaging.tables import messages
+from blazz.sessions.history import HistoryImports
+from blazz.sessions.registry import Session
 from tests.support.network import simulated_network
 from tests.support.product import Blazz, Number, running, text
 from tests.support.waiting import eventually
@@ -53,6 +57,8 @@ async def test_a_phones_past_is_imported_when_it_is_linked(tmp_path: Path, netwo
     customers = await network.history.fill(phone, chats=7, per_chat=6, days=10)
     await network.settings.change_chat(phone, customers[0], archived=True, pinned=None, muted_until_ms=-1)
     await network.settings.change_chat(phone, customers[1], pinned=True)
+    await network.settings.change_chat(phone, customers[4], pinned=True)
+    await network.settings.change_chat(phone, customers[4], pinned=False)  # enough patches to be given as a snapshot
     await network.settings.name_contact(phone, customers[2], "Ibu Sri")
     await network.settings.edit_label(phone, "1", "New customer", 3)
     await network.settings.label_chat(phone, customers[3], "1")
@@ -129,6 +135,29 @@ async def test_an_import_that_is_cut_goes_on_behind_what_is_stored(
         view = await done(blazz, number, messages=480)
         assert view.chats == 120
         assert len({row["wa_message_id"] for row in await blazz.messages()}) == 480
+
+
+async def test_an_engine_host_that_is_killed_in_between_loses_and_doubles_nothing(
+    tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone = (await network.create_phone()).number
+    await network.history.fill(phone, chats=160, per_chat=3)
+    stored: list[int] = []
+    store = HistoryImports._store
+
+    async def killing(self: HistoryImports, session: Session, job: ImportJob, piece: HistoryPiece) -> Imported:
+        done = await store(self, session, job, piece)
+        stored.append(piece.number)
+        if len(stored) == 2:
+            os.kill(blazz.engine_pid, signal.SIGKILL)
+        return done
+
+    monkeypatch.setattr(HistoryImports, "_store", killing)
+    async with running(tmp_path / "blazz", network) as blazz:
+        number = await blazz.link(phone)
+        await done(blazz, number, messages=480)
+        assert len({row["wa_message_id"] for row in await blazz.messages()}) == 480
+        assert len(await blazz.events("session.disconnected")) >= 1
 
 
 async def _has_failed_once(blazz: Blazz) -> bool:

@@ -100,15 +100,16 @@ def _within_limits(tx: Tx, job: ImportJob, chats: Sequence[HistoryChat], now: dt
 
 def _learn_people(tx: Tx, job: ImportJob, chats: Sequence[HistoryChat], people: Sequence[Known]) -> None:
     """Take names and addresses of those who have a chat or are contacts; a phone knows many more."""
+    if not people:
+        return
     told = {value for chat in chats for value in (chat.phone, chat.lid) if value}
-    asked = {value for person in people for value in (person.phone, person.lid) if value}
-    known = told | contacts.known_values(tx, job.workspace_id, asked) if asked else told
+    known = contacts.find_many(tx, [(person.phone, person.lid) for person in people])
     learn(
         tx,
         [
             Peer(job.workspace_id, person.phone, person.lid, person.push_name)
-            for person in people
-            if (person.phone or person.lid) and (person.phone in known or person.lid in known)
+            for person, contact_id in zip(people, known, strict=True)
+            if (person.phone or person.lid) and (contact_id or not told.isdisjoint((person.phone, person.lid)))
         ],
     )
 
