@@ -37,7 +37,7 @@ def test_a_group_is_made_talked_in_managed_and_left(inbox: Inbox, demo: Demo) ->
         dialog.get_by_role("button", name=person).click()
     dialog.get_by_role("button", name="Make group").click()
     conversation = inbox.conversation("Order team")
-    expect(conversation).to_contain_text("You created this group.")
+    expect(conversation).to_contain_text("The group “Order team” was made.")
     expect(page.get_by_text("3 members").first).to_be_visible()
 
     group = address_of(demo, "Order team")
