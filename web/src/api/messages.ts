@@ -56,12 +56,16 @@ export function uploadMedia(file: File, onProgress?: (share: number) => void): P
   })
 }
 
-function mediaUrl(id: string, part: 'content' | 'thumbnail'): string {
+function mediaUrl(id: string, part: 'content' | 'thumbnail', form?: string | null): string {
   // An <img> cannot send the workspace header, so the address names it.
+  const query = new URLSearchParams()
   const workspace = currentWorkspace()
-  return `/api/v1/media/${id}/${part}${workspace ? `?workspace=${workspace}` : ''}`
+  if (workspace) query.set('workspace', workspace)
+  if (form) query.set('form', form)
+  return `/api/v1/media/${id}/${part}${query.size ? `?${query}` : ''}`
 }
-export const mediaContentUrl = (id: string): string => mediaUrl(id, 'content')
+/** `form`: what was made of the file for a way of sending it, where that is there. */
+export const mediaContentUrl = (id: string, form?: string | null): string => mediaUrl(id, 'content', form)
 export const mediaThumbnailUrl = (id: string): string => mediaUrl(id, 'thumbnail')
 
 export function useMessages(chatId: MaybeRefOrGetter<string>) {

@@ -3,9 +3,12 @@ import type { Component } from 'vue'
 
 import type { Message } from '@/api/types'
 
+import AudioPart from '../media/AudioPart.vue'
+import DocumentPart from '../media/DocumentPart.vue'
+import StickerPart from '../media/StickerPart.vue'
+import VideoPart from '../media/VideoPart.vue'
 import ContactsPart from './ContactsPart.vue'
 import DeletedPart from './DeletedPart.vue'
-import FilePart from './FilePart.vue'
 import ImagePart from './ImagePart.vue'
 import InteractivePart from './InteractivePart.vue'
 import LocationPart from './LocationPart.vue'
@@ -16,10 +19,10 @@ import UnsupportedPart from './UnsupportedPart.vue'
 const PARTS: Record<string, Component> = {
   text: TextPart,
   image: ImagePart,
-  video: FilePart,
-  audio: FilePart,
-  document: FilePart,
-  sticker: FilePart,
+  video: VideoPart,
+  audio: AudioPart,
+  document: DocumentPart,
+  sticker: StickerPart,
   location: LocationPart,
   contacts: ContactsPart,
   poll: PollPart,
