@@ -31,7 +31,7 @@ check: setup ## Check formatting, types, imports and repository rules in all thr
 	@$(RUN) -m tools.check
 
 prove: setup ## Run the long matrix of faults; its figures go to docs/prove
-	@BLAZZ_PROVE_DIR=docs/prove $(RUN) -m pytest -m "prove or fire"
+	@$(RUN) -m tools.check --prove
 
 fuzz: setup ## Feed garbage to everything that reads: make fuzz, or make fuzz TIME=600 (seconds for each reader)
 	@BLAZZ_FUZZ_S=$(or $(TIME),60) $(RUN) -m pytest tests/fuzz --timeout=0

@@ -1,4 +1,4 @@
-"""`python -m tools.check [--tests | --format | --rules]`: runs every check and says which failed, with its output."""
+"""`python -m tools.check [--tests | --prove | --format | --rules]`: runs every check and says which failed, and how."""
 
 from __future__ import annotations
 
@@ -63,6 +63,7 @@ def checks() -> list[Check]:
 # Tests that mostly wait: for leases, restarts and whole clusters. They need little of the machine, but soon.
 _WAITING = ("tests/cluster/faults", "tests/processes", "tests/storage", "tests/faults", "tests/sessions/test_ends.py")
 _NICE = 10  # of the suite that runs beside them
+_MODEL = "tests/cluster/faults/test_model.py"
 
 
 def suites() -> list[Check]:
@@ -85,6 +86,17 @@ def python_suites() -> tuple[Check, Check]:
     return (
         Check("Python tests of processes and faults", [*pytest, "-p", "no:cacheprovider", *waiting]),
         Check("Python and browser tests", others),
+    )
+
+
+def proof() -> tuple[Check, Check]:
+    """The long fault matrix in two parts that run side by side: the model, which only computes, and the real cuts."""
+    record = {**os.environ, "BLAZZ_PROVE_DIR": "docs/prove"}
+    pytest: list[str | Path] = [paths.VENV_PYTHON, "-m", "pytest", "-m", "prove or fire"]
+    model: list[str | Path] = ["nice", "-n", "19", *pytest, "-p", "no:cacheprovider", _MODEL]
+    return (
+        Check("model of ownership", model, env={**record, "BLAZZ_PROVE_PART": "model"}),
+        Check("faults", [*pytest, f"--ignore={_MODEL}"], env=record),
     )
 
 
@@ -154,6 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.check", description=__doc__)
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--tests", action="store_true", help="run the test suites instead of the checks")
+    mode.add_argument("--prove", action="store_true", help="run the long fault matrix instead of the checks")
     mode.add_argument("--format", action="store_true", help="format all sources instead of checking them")
     mode.add_argument("--rules", action="store_true", help="check only the rules of the repository")
     options = parser.parse_args(arguments)
@@ -162,6 +175,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         failed = run_openly(formatters())
     elif options.tests:
         failed = run_openly(suites()) + run_beside(*python_suites())
+    elif options.prove:
+        failed = run_beside(*proof())
     elif options.rules:
         failed = _repository_rules()
     else:

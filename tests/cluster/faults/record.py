@@ -13,6 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 DIRECTORY = "BLAZZ_PROVE_DIR"
 """Names where the output of a whole run is kept; set by `make prove`."""
+PART = "BLAZZ_PROVE_PART"
+"""Names the part of it that runs beside the cuts."""
 _HEADINGS = (
     "class",
     "runs",
@@ -94,14 +96,15 @@ def write(outcomes: dict[str, list[str]], seconds: float) -> Path | None:
     now = dt.datetime.now(dt.UTC)
     directory = ROOT / place
     directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f"{now:%Y-%m-%d-%H%M}.txt"
+    part = os.environ.get(PART)
+    path = directory / f"{now:%Y-%m-%d-%H%M}{f'-{part}' if part else ''}.txt"
     counted = ", ".join(f"{len(names)} {outcome}" for outcome, names in outcomes.items() if names)
     lines = [
         f"make prove, {now:%Y-%m-%d %H:%M} UTC, commit {_commit()}",
         f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         f"{counted or 'no tests'} in {seconds:.0f} s",
         "",
-        *table(CUTS),
+        *(table(CUTS) if CUTS else ()),
         "",
         *(f"{outcome.upper()} {name}" for outcome, names in outcomes.items() for name in names),
     ]
