@@ -18,7 +18,7 @@ from sqlalchemy import RowMapping
 
 from blazz import events
 from blazz.contacts import service as contacts
-from blazz.contacts.resolve import Peer
+from blazz.contacts.peers import Peer
 from blazz.kit.db import Tx
 from blazz.kit.time import utc_now
 from blazz.media import service as media
@@ -107,7 +107,7 @@ def _learn_people(tx: Tx, job: ImportJob, chats: Sequence[HistoryChat], people: 
     learn(
         tx,
         [
-            Peer(job.workspace_id, person.phone, person.lid, person.push_name)
+            Peer(job.workspace_id, person.phone, person.lid, person.push_name, reason="history")
             for person, contact_id in zip(people, known, strict=True)
             if (person.phone or person.lid) and (contact_id or not told.isdisjoint((person.phone, person.lid)))
         ],

@@ -1,0 +1,215 @@
+"""Pieces of history become chats and messages: in their place, once, quietly, with what belongs to them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import uuid
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from blazz._generated.engine import history_pb2 as pb
+from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import Message
+from blazz._generated.wa.waWeb.WAWebProtobufsWeb_pb2 import Reaction
+from blazz.kit.db import Platform, Tx, Workspace
+from blazz.kit.time import utc_now
+from blazz.media.tables import media, media_downloads
+from blazz.messaging import history, imports
+from blazz.messaging.history_model import Imported, ImportJob
+from blazz.messaging.state_tables import history_imports
+from blazz.messaging.tables import chats
+from blazz.sessions.history_pieces import piece_of
+from tests.messaging.stage import Stage
+
+pytestmark = [pytest.mark.anyio, pytest.mark.every_database]
+LID, PHONE = "100000000000101", "+628110000101"
+NOW = utc_now().replace(microsecond=0)
+_serial = itertools.count(1)
+
+
+def seal(value: bytes, context: str) -> bytes:
+    """Stand for the secret box."""
+    del context
+    return value
+
+
+def message(body: str, minutes: float, **changes: Any) -> pb.HistoryMessage:
+    """A text that was written `minutes` ago."""
+    at = int((NOW - dt.timedelta(minutes=minutes)).timestamp() * 1000)
+    raw = Message(conversation=body).SerializeToString()
+    number = next(_serial)
+    fields = {"id": f"3AH{number:06d}", "sender": f"{LID}@lid", "timestamp_ms": at, "order": number, "raw": raw}
+    return pb.HistoryMessage(**{**fields, **changes})
+
+
+def conversation(*messages: pb.HistoryMessage, **changes: Any) -> pb.HistoryConversation:
+    """The customer's chat."""
+    fields = {"jid": f"{LID}@lid", "jid_alt": f"{PHONE[1:]}@s.whatsapp.net", "messages": messages}
+    return pb.HistoryConversation(**{**fields, **changes})
+
+
+async def announced(stage: Stage, sync_type: int = 3) -> ImportJob:
+    """Announce a blob; returns what is to be imported."""
+
+    def work(tx: Tx) -> ImportJob:
+        name = uuid.uuid4().hex
+        imports.announce(tx, stage.account_id, name, b"blob", sync_type=sync_type, progress=100, seal=seal)
+        own = (history_imports.c.workspace_id == tx.workspace_id, history_imports.c.wa_message_id == name)
+        row = tx.one(select(history_imports).where(*own))
+        assert row is not None
+        return imports._job(row)
+
+    return await stage.owner.running.database.write(Workspace(stage.owner.workspace_id), work)
+
+
+async def take(stage: Stage, *found: pb.HistoryConversation, job: ImportJob | None = None, **piece: Any) -> Imported:
+    """Store one piece."""
+    job = job or await announced(stage)
+    whole = pb.HistoryPiece(**{"number": 1, "last": True, "conversations": found, **piece})
+    scope = Workspace(stage.owner.workspace_id)
+    return await stage.owner.running.database.write(scope, history.store_piece, job, piece_of(job, whole), seal)
+
+
+async def shown(stage: Stage) -> list[dict[str, Any]]:
+    """Return the messages of the only chat as the API gives them, oldest first."""
+    (chat,) = (await stage.owner.get("/chats")).json()["data"]
+    page = (await stage.owner.get(f"/chats/{chat['id']}/messages", limit=200)).json()["data"]
+    return list(reversed(page))
+
+
+async def texts(stage: Stage) -> list[str]:
+    return [one["text"]["body"] for one in await shown(stage)]
+
+
+async def rows(stage: Stage, table: Any) -> list[dict[str, Any]]:
+    def work(tx: Tx) -> list[dict[str, Any]]:
+        return [dict(row) for row in tx.all(select(table))]
+
+    return await stage.owner.running.database.read(Platform("test"), work)
+
+
+async def test_history_stands_where_it_belongs_whatever_the_order_it_comes_in(stage: Stage) -> None:
+    await stage.deliver(stage.inbound("live 1", phone=PHONE, lid=LID, timestamp=NOW - dt.timedelta(minutes=30)))
+    await stage.deliver(stage.inbound("live 2", phone=PHONE, lid=LID, timestamp=NOW - dt.timedelta(minutes=10)))
+    await take(stage, conversation(message("between 2", 15), message("between 1", 20)))
+    await take(stage, conversation(message("old 2", 50), message("old 3", 40), message("newest", 1)))
+    await take(stage, conversation(message("old 1", 60)))
+    await stage.deliver(stage.inbound("live 3", phone=PHONE, lid=LID))
+    wanted = ["old 1", "old 2", "old 3", "live 1", "between 1", "between 2", "live 2", "newest", "live 3"]
+    assert await texts(stage) == wanted
+    # page by page, also where many share a position
+    (chat,) = (await stage.owner.get("/chats")).json()["data"]
+    assert chat["last_message"]["preview"] == "live 3"
+    seen, cursor = [], None
+    for _ in wanted:
+        query = {"limit": 1} | ({"cursor": cursor} if cursor else {})
+        page = (await stage.owner.get(f"/chats/{chat['id']}/messages", **query)).json()
+        seen.append(page["data"][0]["text"]["body"])
+        cursor = page["next_cursor"]
+    assert (seen[::-1], cursor) == (wanted, None)
+
+
+async def test_nothing_is_doubled_and_nothing_is_news(stage: Stage) -> None:
+    live = stage.inbound("here already", phone=PHONE, lid=None, timestamp=NOW - dt.timedelta(minutes=5))
+    await stage.deliver(live)
+    before = (await stage.owner.get("/events")).json()["data"]
+    same = message("here already", 5, id=live.wa_message_id)
+    again = conversation(same, message("new here", 9), unread=7)
+    assert (await take(stage, again)).messages == 1
+    assert (await take(stage, again)).messages == 0
+    assert await texts(stage) == ["new here", "here already"]
+    (chat,) = (await stage.owner.get("/chats")).json()["data"]
+    assert chat["unread_count"] == 1, "what the phone says counts only for chats that are new here"
+    names = [event["name"] for event in (await stage.owner.get("/events")).json()["data"]]
+    assert names.count("message.received") == [event["name"] for event in before].count("message.received")
+    assert names.count("history.progress") == 2
+
+
+async def test_a_piece_that_is_stored_is_not_stored_again(stage: Stage) -> None:
+    job = await announced(stage)
+    found = conversation(message("once", 5))
+    assert (await take(stage, found, job=job, last=False)).messages == 1
+    assert (await take(stage, found, job=job, last=False)).messages == 0
+    assert (await take(stage, conversation(message("twice", 4)), job=job, number=2)).messages == 1
+    (row,) = await rows(stage, history_imports)
+    assert (row["pieces"], row["messages"], row["chats"], row["state"]) == (2, 2, 1, "stored")
+
+
+async def test_a_new_chat_is_as_the_phone_has_it(stage: Stage) -> None:
+    file = Message()
+    file.imageMessage.mimetype, file.imageMessage.directPath = "image/jpeg", "/v/x?"
+    file.imageMessage.mediaKey = file.imageMessage.fileEncSHA256 = file.imageMessage.fileSHA256 = b"k" * 32
+    file.imageMessage.fileLength = 100
+    heart = Reaction(text="❤️", senderTimestampMS=int(NOW.timestamp() * 1000))
+    heart.key.ID, heart.key.fromMe, heart.key.remoteJID = "3AREACTION", True, f"{LID}@lid"
+    found = conversation(
+        message("", 30, raw=file.SerializeToString()),
+        message("ours", 20, from_me=True, status=4, starred=True),
+        message("theirs", 10, reactions=[heart.SerializeToString()], push_name="Ayu"),
+        unread=2,
+        marked_unread=True,
+        pinned=True,
+        muted_until_ms=-1,
+        more_on_phone=True,
+    )
+    assert (await take(stage, found)).new_chats == 1
+    (chat,) = (await stage.owner.get("/chats")).json()["data"]
+    assert (chat["unread_count"], chat["marked_unread"], chat["pinned"]) == (2, True, True)
+    assert chat["muted_until"].startswith("9999")
+    assert chat["more_on_phone"] is True
+    assert (chat["contact"]["phone"], chat["contact"]["lid"]) == (PHONE, LID)
+    picture, ours, theirs = await shown(stage)
+    assert (ours["state"], ours["starred_at"] is not None, ours["source"]) == ("read", True, "phone")
+    assert [one["emoji"] for one in theirs["reactions"]] == ["❤️"]
+    assert picture["image"]["status"] == "remote", "files are fetched when somebody wants them"
+    wanted = await stage.owner.post(f"/media/{picture['image']['id']}/fetch")
+    assert (wanted.status_code, wanted.json()["status"]) == (202, "pending")
+    (download,) = await rows(stage, media_downloads)
+    assert download["due_at"] <= utc_now()
+    assert len(await rows(stage, media)) == 1
+
+
+async def test_groups_broken_and_strange_things_do_not_stop_an_import(stage: Stage) -> None:
+    group = pb.HistoryConversation(
+        jid="120363000000000001@g.us",
+        messages=[
+            message("in the group", 5, push_name="Ayu", sender_alt=f"{PHONE[1:]}@s.whatsapp.net"),
+            message("broken", 4, raw=b"\xff\xff\xff"),
+            message("no time", 3, timestamp_ms=0),
+            message("a notice", 2, raw=b"", stub=27),
+            message("unread by the phone", 1, raw=b"", stub=2),
+        ],
+    )
+    strange = [pb.HistoryConversation(jid=jid) for jid in ("", "nonsense", "1@newsletter", "status@broadcast")]
+    names = [pb.HistoryName(jid=f"{LID}@lid", name="Ayu\x00!"), pb.HistoryName(jid="9@lid", name="Nobody here")]
+    mappings = [pb.HistoryMapping(phone=f"{PHONE[1:]}@s.whatsapp.net", lid=f"{LID}@lid"), pb.HistoryMapping()]
+    assert (await take(stage, group, *strange, names=names, mappings=mappings)).messages == 3
+    (chat,) = await rows(stage, chats)
+    assert chat["kind"] == "group"
+    kinds = [one["type"] for one in await shown(stage)]
+    assert kinds == ["text", "unsupported", "unsupported"]
+    people = (await stage.owner.get("/contacts")).json()["data"]
+    assert [person["push_name"] for person in people] == ["Ayu"], "only people with a chat are contacts"
+
+
+async def test_a_placeholder_is_filled_by_history(stage: Stage) -> None:
+    lost = stage.inbound("", raw=b"", undecryptable=True, phone=PHONE, lid=LID, timestamp=NOW - dt.timedelta(minutes=5))
+    await stage.deliver(lost)
+    await take(stage, conversation(message("found", 5, id=lost.wa_message_id)))
+    assert await texts(stage) == ["found"]
+
+
+async def test_an_import_gives_up_in_the_end_and_says_so(stage: Stage) -> None:
+    job = await announced(stage)
+    scope, database = Workspace(stage.owner.workspace_id), stage.owner.running.database
+    for _ in range(imports.TRIES):
+        current = await database.write(scope, imports.current, job)
+        assert current is not None
+        assert current.state == "waiting"
+        await database.write(scope, imports.failed, current, "the media host is ill", final=False)
+    view = (await stage.owner.get(f"/accounts/{stage.account_id}/history")).json()
+    assert (view["state"], view["failed"]) == ("failed", 1)
+    (row,) = await rows(stage, history_imports)
+    assert (row["failure"], row["notification"]) == ("the media host is ill", b"")
