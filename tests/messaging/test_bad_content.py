@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from typing import Any
 
@@ -9,8 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from sqlalchemy import update
 
+from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import Message
+from blazz.kit.db import Platform
+from blazz.kit.time import utc_now
 from blazz.messaging.schemas import SendMessage
+from blazz.messaging.tables import messages
 from tests.messaging import wire
 from tests.messaging.stage import Stage
 from tests.support.app import problem
@@ -123,8 +129,6 @@ async def test_a_poll_takes_the_votes_that_it_allows(stage: Stage) -> None:
 
 
 async def test_what_is_seen_once_or_has_no_copy_is_not_forwarded(stage: Stage) -> None:
-    from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import Message
-
     once, invite = Message(), Message()
     once.viewOnceMessageV2.message.imageMessage.caption = "once"
     invite.groupInviteMessage.groupName = "Sailors"
@@ -141,14 +145,6 @@ async def test_buttons_are_refused_in_words(stage: Stage) -> None:
 
 
 async def _age(stage: Stage, message_id: Any, *, days: int) -> None:
-    import datetime as dt
-
-    from sqlalchemy import update
-
-    from blazz.kit.db import Platform
-    from blazz.kit.time import utc_now
-    from blazz.messaging.tables import messages
-
     def work(tx: Any) -> None:
         before = utc_now() - dt.timedelta(days=days)
         tx.execute(update(messages).where(messages.c.id == message_id).values(timestamp=before))

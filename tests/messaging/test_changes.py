@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import itertools
 from typing import Any
 
 import pytest
 
+from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import Message
 from blazz.kit.db import Workspaces
 from blazz.kit.time import utc_now
-from blazz.messaging import outbox
+from blazz.messaging import admins, outbox
 from blazz.messaging.inbound import prepare, store_messages
+from blazz.messaging.kinds.envelope import secret_bytes
 from blazz.messaging.outbox import SendResult
 from tests.messaging import wire
 from tests.messaging.stage import Stage
@@ -80,8 +83,6 @@ async def test_a_change_finds_its_target_in_any_order(stage: Stage, order: str, 
     if together == "one batch":
         await stage.deliver(*batch)
     elif together == "one commit":
-        import asyncio
-
         await asyncio.gather(*(database.write(scope, store_messages, prepare([message]), keep) for message in batch))
     else:
         for message in batch:
@@ -133,6 +134,19 @@ async def test_only_its_author_edits_or_deletes_a_message(stage: Stage) -> None:
     assert (await target(stage))["body"] == "mine"
 
 
+async def test_a_groups_admin_deletes_what_others_wrote(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    group: dict[str, Any] = {"chat": wire.GROUP, "is_group": True}
+    await stage.deliver(first(stage, **group))
+    raw = wire.revoke("3ATARGET", from_me=False, author=AYU, chat=wire.GROUP)
+    await stage.deliver(later(stage, raw, phone="+628110000102", **group))
+    assert (await target(stage))["deleted_at"] is None, "this member is no admin"
+    monkeypatch.setattr(
+        admins, "is_admin", lambda tx, workspace, chat, address: address == "628110000103@s.whatsapp.net"
+    )
+    await stage.deliver(later(stage, raw, phone="+628110000103", **group))
+    assert (await target(stage))["deleted_at"] is not None
+
+
 async def test_a_deleted_message_says_nothing_any_more(stage: Stage) -> None:
     await stage.deliver(first(stage), later(stage, wire.edit("3ATARGET", "second")))
     await stage.deliver(later(stage, wire.revoke("3ATARGET"), 2))
@@ -176,8 +190,6 @@ async def test_reactions_and_votes_follow_their_author_to_the_lid(stage: Stage) 
     ours = await send(stage, "poll", {"question": "Tea?", "options": ["Yes", "No"]})
     wa_id, own = ours["wa_message_id"], "628119999999@s.whatsapp.net"
     row = await target(stage, wa_id)
-    from blazz.messaging.kinds.envelope import secret_bytes
-
     secret = secret_bytes(row["content"])
     assert secret is not None
     await stage.deliver(
@@ -269,8 +281,6 @@ async def test_a_pin_holds_as_long_as_it_says(stage: Stage) -> None:
 
 
 async def test_a_timer_is_a_notice_and_new_messages_carry_it(stage: Stage) -> None:
-    from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import Message
-
     message = Message()
     message.protocolMessage.type = message.protocolMessage.EPHEMERAL_SETTING
     message.protocolMessage.ephemeralExpiration = 86_400

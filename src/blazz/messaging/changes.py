@@ -12,7 +12,7 @@ from typing import Any
 
 from blazz import events
 from blazz.kit.db import Tx
-from blazz.messaging import kinds, newest, repository
+from blazz.messaging import admins, kinds, newest, repository
 from blazz.messaging.kinds import Effect, Target
 from blazz.messaging.kinds.base import Row
 from blazz.messaging.kinds.edit import BEFORE
@@ -55,6 +55,11 @@ class Targets:
         """Let `change` take effect on one of these messages; returns the event, None when it does nothing."""
         change["target_id"] = target["id"]
         self._opener.open(change, target)
+        if kinds.kind_of(change["kind"]).asks_for_admin(change, target):
+            # of our own phone it is our number that must be one
+            address = None if change["from_me"] else change["author"]
+            rightful = admins.is_admin(self._tx, change["workspace_id"], change["chat_id"], address)
+            change["content"] = {**change["content"], "by_admin": rightful}
         effect = kinds.kind_of(change["kind"]).effect(change, target)
         self._applied.setdefault(target["id"], []).append(change)
         if effect is None:

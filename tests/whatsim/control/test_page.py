@@ -219,3 +219,44 @@ async def test_on_a_narrow_screen_everything_is_reachable(page: Page, network: N
     await expect(page.get_by_role("button", name="Link a device")).to_be_visible()
     assert await page.evaluate("document.documentElement.scrollWidth") == 390
     await expect(page.get_by_text("Simulated network", exact=False).first).to_be_visible()
+
+
+async def test_a_person_sends_votes_reacts_edits_and_deletes(page: Page, network: Network) -> None:
+    ana, budi = await network.create_phone(name="Ana"), await network.create_phone(name="Budi")
+    sent = await network.send_message(budi.number, ana.number, TextContent("Show me"))
+    await page.locator("#phone-list").get_by_text("Ana").click()
+    await page.locator(".chat-list").get_by_text("Budi").click()
+    thread, dialog = page.get_by_role("log"), page.get_by_role("dialog")
+
+    async def choose(kind: str) -> None:
+        await page.get_by_role("button", name="Send something else").click()
+        await dialog.get_by_role("button", name=kind).click()
+
+    await choose("Location")
+    await dialog.get_by_role("button", name="Send", exact=True).click()
+    await expect(thread.get_by_text("-6.17540, 106.82720")).to_be_visible()
+    await choose("Contact card")
+    await dialog.get_by_label("Name").fill("Siti")
+    await dialog.get_by_label("Number (7 to 15 digits)").fill("+62 811 000 0102")
+    await dialog.get_by_role("button", name="Send", exact=True).click()
+    await expect(thread.get_by_text("628110000102")).to_be_visible()
+    await choose("Poll")
+    await dialog.get_by_label("Question").fill("Tea?")
+    await dialog.get_by_role("button", name="Send", exact=True).click()
+    await thread.get_by_role("button", name="Yes 0").click()
+    await expect(thread.get_by_role("button", name="Yes 1")).to_have_attribute("aria-pressed", "true")
+
+    await thread.get_by_role("button", name="Delivery details").first.click()
+    await thread.get_by_role("button", name="React with 👍").click()
+    await expect(thread.get_by_label("Reactions: 👍 Ana")).to_be_visible()
+    assert next(one for one in network.messages(budi.number) if one.id == sent.id).reactions == {ana.number: "👍"}
+    await page.get_by_label("Message", exact=True).fill("tpyo")
+    await page.get_by_label("Message", exact=True).press("Enter")
+    await expect(thread.get_by_text("tpyo")).to_be_visible()
+    await thread.get_by_role("button", name="Delivery details").last.click()
+    await thread.get_by_role("button", name="Edit").click()
+    await dialog.get_by_label("Text").fill("typo")
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(thread.get_by_text("typo", exact=True)).to_be_visible()
+    await thread.get_by_role("button", name="Delete").last.click()
+    await expect(thread.get_by_text("This message was deleted.")).to_be_visible()

@@ -53,7 +53,7 @@ class Delete(Kind):
         row = lookup.message(content.message_id, "delete.message_id")
         if content.scope == "me":
             return Draft(None, {"for": "me"}, target_id=content.message_id, local=True)
-        if not row["from_me"] and not lookup.is_group:
+        if not row["from_me"] and not (lookup.is_group and lookup.is_admin):
             text = "Only a message of yours can be deleted for everyone; delete it for yourself."
             raise refuse("not_yours", text, "delete", "message_id")
         self.in_time(row, utc_now())
@@ -77,13 +77,18 @@ class Delete(Kind):
         part: Model = DeletePart.model_construct(**values)
         return part
 
+    def asks_for_admin(self, change: Row, target: Row) -> bool:
+        in_group = (change["content"].get("target") or {}).get("chat", "").endswith("@g.us")
+        return in_group and not same_author(change, target)
+
     def effect(self, change: Row, target: Row) -> Effect | None:
         at = change["timestamp"]
         if change["content"].get("for") == "me":
             if target["hidden_at"] is not None:
                 return None
             return Effect("message.deleted", {"hidden_at": at}, {"for": "me"})
-        if target["deleted_at"] is not None or not (same_author(change, target) or _in_group(change)):
+        may = same_author(change, target) or change["content"].get("by_admin") or change["source"] in ("api", "inbox")
+        if target["deleted_at"] is not None or not may:
             return None
         columns: dict[str, Any] = {
             "body": None,
@@ -96,8 +101,3 @@ class Delete(Kind):
         }
         forgets = change["state"] != "pending"
         return Effect("message.deleted", columns, {"for": "everyone", "from_me": change["from_me"]}, forgets)
-
-
-def _in_group(change: Row) -> bool:
-    # WhatsApp's server lets only admins send a deletion of another member's message
-    return bool((change["content"].get("target") or {}).get("chat", "").endswith("@g.us"))

@@ -9,7 +9,7 @@ import { nameOf, put } from "./store.js";
 export function contentOf(message, send) {
   if (message.deleted) return h("p", { class: "odd" }, "This message was deleted.");
   if (message.undecryptable) return h("p", { class: "odd" }, "Waiting for this message. It could not be decrypted yet.");
-  return [marks(message), (KINDS[message.type] ?? other)(message, send)];
+  return [marks(message), (KINDS[message.type] ?? other)(message, send)].flat();
 }
 
 const KINDS = {
