@@ -5,7 +5,6 @@ The customer's simulated phone stays online beside it, as a real one does. Every
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import io
@@ -25,14 +24,13 @@ from blazz.messaging import kinds
 from blazz.messaging.tables import messages
 from tests.interop import peer
 from tests.interop.peer import Event, Peer
+from tests.media import samples
 from tests.support.product import Blazz, Number, running
 from tests.support.waiting import eventually
 from whatsim.network import Network, NetworkConfig
 
 pytestmark = [pytest.mark.anyio, pytest.mark.engine, pytest.mark.timeout(120)]
 
-# A second of silence in Opus, as voice notes are; only its bytes matter here.
-SOUND = b"OggS" + bytes(600)
 PAPER = b"%PDF-1.4\n" + bytes(900) + b"\n%%EOF\n"
 STATUS_DELIVERED, STATUS_READ = 3, 4
 
@@ -90,8 +88,9 @@ class Conversation:
 
         found = await eventually(fetched, what="the file")
         assert found is not None
-        store = self.blazz.instance._media_store
-        return await asyncio.to_thread(store.path_of(found["path"]).read_bytes)
+        content = await self.blazz.media_store.read(found["path"])
+        assert content is not None
+        return content
 
     async def upload(self, content: bytes, name: str, mimetype: str) -> str:
         """Upload a file to Blazz; returns its id."""
@@ -99,7 +98,7 @@ class Conversation:
         async def body() -> AsyncIterator[bytes]:
             yield content
 
-        store, settings = self.blazz.instance._media_store, self.blazz.settings
+        store, settings = self.blazz.media_store, self.blazz.settings
         row = await media.upload(self.blazz.database, store, settings, self.blazz.scope, body(), name, mimetype)
         return str(row["id"])
 
@@ -171,11 +170,19 @@ async def test_replies(chat: Conversation) -> None:
         ),
         pytest.param(
             "audio",
-            SOUND,
+            samples.sound(1.0, form="ogg"),
             {"mimetype": "audio/ogg; codecs=opus", "ptt": True, "seconds": 1},
             ("voice.ogg", "audio/ogg"),
             "audioMessage",
             marks=[pytest.mark.kind("audio", "baileys"), pytest.mark.kind("voice", "baileys")],
+        ),
+        pytest.param(
+            "video",
+            samples.video(),
+            {"caption": "tour", "mimetype": "video/mp4", "jpegThumbnail": ""},
+            ("tour.mp4", "video/mp4"),
+            "videoMessage",
+            marks=pytest.mark.kind("video", "baileys"),
         ),
         pytest.param(
             "document",
@@ -195,7 +202,10 @@ async def test_files(
     assert await chat.file(row) == content
     _, seen = await chat.we_send(kind, {"id": await chat.upload(content, *upload)})
     assert seen["kind"] == field
-    assert await chat.peer.ask("download", message=seen["key"]["id"]) == hashlib.sha256(content).hexdigest()
+    sent = base64.b64decode(seen["message"][field]["fileSha256"]).hex()
+    assert await chat.peer.ask("download", message=seen["key"]["id"]) == sent
+    if kind != "video":  # which is converted before it is sent
+        assert sent == hashlib.sha256(content).hexdigest()
 
 
 @needs("reaction")
@@ -282,8 +292,9 @@ async def test_contact_cards(chat: Conversation) -> None:
 
 
 @pytest.mark.kind("group", "baileys")
-async def test_messages_in_a_group(chat: Conversation) -> None:
-    group = await chat.network.groups.create(chat.customer, "Keluarga", [chat.number.phone], "pn")
+@pytest.mark.parametrize("addressing", ["pn", "lid"])
+async def test_messages_in_a_group(chat: Conversation, addressing: Any) -> None:
+    group = await chat.network.groups.create(chat.customer, "Keluarga", [chat.number.phone], addressing)
     key = await chat.peer.ask("send", to=group.jid, content={"text": "Halo semua"})
     theirs = await chat.row(messages.c.wa_message_id == key["id"])
     assert (theirs["kind"], theirs["body"]) == ("text", "Halo semua")
@@ -335,7 +346,10 @@ def _reacted(emoji: str) -> Callable[[RowMapping], bool]:
 
 def _reaction_event(message_id: str, emoji: str) -> Callable[[Event], bool]:
     def is_it(event: Event) -> bool:
-        return event["event"] == "reaction" and (event["key"]["id"], event["text"]) == (message_id, emoji)
+        if event["event"] != "message" or event["kind"] != "reactionMessage":
+            return False
+        reaction = event["message"]["reactionMessage"]
+        return (reaction["key"]["id"], reaction.get("text", "")) == (message_id, emoji)
 
     return is_it
 
