@@ -100,10 +100,13 @@ async def talk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 
 @pytest.mark.kind("image", "send")
 @pytest.mark.kind("video", "send")
+@pytest.mark.kind("gif", "send")
+@pytest.mark.kind("video_note", "send")
 @pytest.mark.kind("audio", "send")
+@pytest.mark.kind("voice", "send")
 @pytest.mark.kind("document", "send")
 @pytest.mark.kind("sticker", "send")
-@pytest.mark.kind("sticker", "network")
+@pytest.mark.kind("view_once", "send")
 async def test_files_of_every_kind_arrive_as_whatsapp_wants_them(talk: Talk) -> None:
     voice = await talk.send("audio", samples.sound(2.0), "note.webm", voice=True)
     assert (voice.details["seconds"], voice.details["voice"], len(voice.details["waveform"])) == (2, True, 64)
@@ -134,7 +137,10 @@ async def test_files_of_every_kind_arrive_as_whatsapp_wants_them(talk: Talk) -> 
 
 @pytest.mark.kind("image", "receive")
 @pytest.mark.kind("video", "receive")
+@pytest.mark.kind("gif", "receive")
+@pytest.mark.kind("video_note", "receive")
 @pytest.mark.kind("audio", "receive")
+@pytest.mark.kind("voice", "receive")
 @pytest.mark.kind("document", "receive")
 @pytest.mark.kind("sticker", "receive")
 async def test_files_of_every_kind_are_received_with_what_they_tell_of_themselves(talk: Talk) -> None:
@@ -193,6 +199,8 @@ async def test_a_file_can_be_sent_by_its_address_and_fails_with_the_reason(talk:
         assert "public internet" in (await talk.blazz.state(inside, "failed"))["error_detail"]
 
 
+@pytest.mark.kind("link_preview", "send")
+@pytest.mark.kind("link_preview", "network")
 async def test_a_text_shows_what_it_links_to_unless_the_host_is_slow_or_hostile(talk: Talk) -> None:
     page = b'<html><head><title>Plain</title><meta property="og:title" content="A &amp; B">'
     page += b'<meta name="description" content="All of it"><meta property="og:image" content="/a.jpg"></head>'
