@@ -17,6 +17,7 @@ from blazz.groups.commands import ask, outcomes
 from blazz.groups.facts import GroupFacts
 from blazz.groups.schemas import GroupDetails
 from blazz.groups.tables import groups as groups_table
+from blazz.kit import failpoints
 from blazz.kit.errors import BlazzError
 from blazz.messaging import group_receipts, sending
 from blazz.messaging import service as messaging
@@ -217,6 +218,25 @@ async def test_groups_are_read_again_after_a_connection(stage: Stage) -> None:
 
     await eventually(renamed, what="the new name")
     assert (await stage.known(view.jid)).id == group.id
+
+
+async def test_news_that_could_not_be_stored_comes_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLAZZ_TEST_MODE", "1")
+    network = stage.network
+    view = await network.groups.create(stage.budi, "Patience", [stage.number.phone])
+    await stage.known(view.jid)
+    failpoints.arm("groups.before_store", "error@1")
+    try:
+        await network.groups.change(view.jid, stage.budi, subject="Patient at last")
+        await eventually(lambda: failpoints._reached.get("groups.before_store"), what="the failure")
+        assert (await stage.known(view.jid)).subject == "Patience"
+    finally:
+        failpoints.disarm("groups.before_store")
+
+    async def stored() -> bool:
+        return (await stage.known(view.jid)).subject == "Patient at last"
+
+    await eventually(stored, what="the news after a new login")
 
 
 def test_facts_of_a_group_without_details_are_complete() -> None:
