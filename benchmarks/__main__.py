@@ -11,7 +11,7 @@ import sys
 import uvloop
 
 NAMES = (
-    *("qr", "memory", "restart", "send", "receive", "api", "history", "groups"),
+    *("qr", "memory", "restart", "send", "receive", "api", "history", "groups", "kinds"),
     *("placement", "storage", "routing", "failover", "drain", "scale"),
 )
 
