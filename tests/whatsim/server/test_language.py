@@ -75,7 +75,8 @@ async def test_a_forward_keeps_its_count(wire_network: Network) -> None:
     await phones(wire_network)
     text = await writes(wire_network, TextContent("pass it on"))
     again = await writes(wire_network, model.ForwardContent(text), BUDI, ANA)
-    assert (seen(wire_network, again, ANA).body, seen(wire_network, again, ANA).details["forwarded"]) == ("pass it on", 1)
+    shown = seen(wire_network, again, ANA)
+    assert (shown.body, shown.details["forwarded"]) == ("pass it on", 1)
 
 
 @pytest.mark.parametrize(
