@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from whatsim.model import InvalidContent
 from whatsim.phones.outgoing import new_message_id
 from whatsim.phones.settings import ChatSettings, PhoneSettings
 from whatsim.server.entities import Message, Phone, now
@@ -115,10 +116,10 @@ class HistoryDesk:
         body: Callable[[int, int], str] | None = None,
     ) -> list[str]:
         """Add `chats` chats with new phones, `per_chat` messages each, half of them ours, spread over `days` days up to
-        an hour ago; returns the new numbers. At most 200,000 messages. Texts are `body(chat, message)`.
+        an hour ago; returns the new numbers. Texts are `body(chat, message)`. Raises InvalidContent beyond 200,000.
         """
         if chats * per_chat > MAX_PAST:
-            raise ValueError(f"at most {MAX_PAST} messages")
+            raise InvalidContent(f"A past has at most {MAX_PAST} messages.")
         phone = self._core.world.phone(number)
         text = body or (lambda chat, message: f"Message {message + 1} of chat {chat + 1}")
         first, last = now() - days * 86_400, now() - 3_600

@@ -65,6 +65,7 @@ async def from_phone(stage: Stage, *changes: tuple[tuple[str, ...], SyncActionVa
     await stage.owner.running.database.write(scope, shared_state.store, stage.account_id, found)
 
 
+@pytest.mark.every_database
 async def test_pinned_chats_come_first_and_archived_ones_not_at_all(owner: Person) -> None:
     stage = await three(owner)
     assert await names(stage) == ["103", "102", "101"]
@@ -83,6 +84,7 @@ async def test_pinned_chats_come_first_and_archived_ones_not_at_all(owner: Perso
     assert (await change(stage, "101", archived=True)).json()["pinned"] is False, "an archived chat is not pinned"
 
 
+@pytest.mark.every_database
 async def test_a_chat_can_be_muted_and_marked_unread(owner: Person) -> None:
     stage = await three(owner)
     until = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=8)).replace(microsecond=0)
@@ -99,6 +101,7 @@ async def test_a_chat_can_be_muted_and_marked_unread(owner: Person) -> None:
     assert [slot.split()[0] for slot in slots] == ["markChatAsRead", "mute"], "the newest wish for each setting"
 
 
+@pytest.mark.every_database
 async def test_a_label_of_the_phone_can_be_put_on_a_chat_and_filtered_by(owner: Person) -> None:
     stage = await three(owner)
     label = SyncActionValue()

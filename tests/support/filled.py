@@ -11,6 +11,9 @@ from sqlalchemy import select
 
 from blazz.accounts import service as accounts
 from blazz.cluster import service as cluster
+from blazz.groups import storing
+from blazz.groups.facts import GroupFacts, Member
+from blazz.groups.facts import Person as Participant
 from blazz.identity.tables import users
 from blazz.kit.db import Database, Platform, Tx, Workspace, metadata
 from blazz.workspaces.tables import memberships, workspaces
@@ -22,6 +25,15 @@ def png(size: int = 8) -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (size, size), (10, 120, 90)).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+# An authenticator's answer to nobody's question.
+CREDENTIAL = {
+    "id": "AAAA",
+    "rawId": "AAAA",
+    "type": "public-key",
+    "response": {"clientDataJSON": "e30", "authenticatorData": "AAAA", "signature": "AAAA"},
+}
 
 
 async def fill(owner: Person) -> dict[str, str]:
@@ -41,6 +53,7 @@ async def fill(owner: Person) -> dict[str, str]:
     text = {"account_id": account["id"], "to": "+628110000101", "type": "text", "text": {"body": "Hello"}}
     message = await made("/messages", text)
     key = await made("/api-keys", {"name": "key", "scopes": ["events:read"]})
+    group_id = await group(owner, uuid.UUID(account["id"]))
     invitation = await made("/invitations", {"email": "new@example.org", "role": "agent"})
     instance = await stopped_instance(owner)
     operation = await made("/admin/cluster/rebalance", {"mode": "even"})
@@ -50,6 +63,7 @@ async def fill(owner: Person) -> dict[str, str]:
         "chat_id": message["chat_id"],
         "message_id": message["id"],
         "media_id": upload.json()["id"],
+        "group_id": str(group_id),
         "key_id": key["id"],
         "invitation_id": invitation["id"],
         "instance_id": instance,
@@ -83,6 +97,34 @@ async def link(owner: Person, account_id: uuid.UUID, phone: str = "+628110000001
     )
 
 
+async def group(owner: Person, account_id: uuid.UUID, address: str = "120363000000000001@g.us") -> uuid.UUID:
+    """Note that the number is in a group, as its session does."""
+    members = tuple(
+        Member(Participant(f"9{phone}@lid", f"+{phone}", f"9{phone}"), role)
+        for phone, role in (("628110000001", "admin"), ("628110000101", "member"))
+    )
+    facts = GroupFacts(
+        address=address,
+        subject="Team",
+        description="",
+        owner=None,
+        founded_at=None,
+        announcement=False,
+        locked=False,
+        join_approval=False,
+        member_add_mode="all_member_add",
+        ephemeral_s=0,
+        is_community=False,
+        community=None,
+        suspended=False,
+        members=members,
+        size=len(members),
+    )
+    return await owner.running.database.write(
+        Workspace(owner.workspace_id), storing.store_group, owner.workspace_id, account_id, facts
+    )
+
+
 def bodies(ids: dict[str, str]) -> dict[str, dict[str, Any]]:
     """A valid body for every operation that takes one; foreign ids wherever an id fits."""
     image = {"type": "image", "image": {"id": ids["media_id"]}}
@@ -98,11 +140,25 @@ def bodies(ids: dict[str, str]) -> dict[str, dict[str, Any]]:
         "create_account": {"name": "Number"},
         "patch_account": {"name": "Mine", "is_primary": True},
         "create_pairing_code": {"phone": "+628110000009"},
+        "answer_passkey": {"credential": CREDENTIAL},
+        "put_calls": {"reject": True, "reply": "Please write to us."},
         "create_contact": {"phone": "+628110000202", "name": "Budi"},
-        "patch_contact": {"name": "Mine"},
+        "patch_contact": {"name": "Mine", "username": "mine.too", "business_id": "ID.1"},
+        "patch_account_profile": {"name": "Mine", "picture": ids["media_id"], "presence": "hidden"},
+        "patch_account_privacy": {"last_seen": "none"},
         "send_message": {"account_id": ids["account_id"], "to": ids["chat_id"], **image},
         "send_batch": {"messages": [{"account_id": ids["account_id"], "to": ids["contact_id"], **text}]},
         "typing": {"state": "composing"},
+        "change_chat": {"archived": True, "labels": [ids["chat_id"]]},
+        "star_message": {"starred": True},
+        "ask_for_history": {"count": 20},
+        "create_group": {"account_id": ids["account_id"], "subject": "Mine", "participants": [ids["contact_id"]]},
+        "change_group": {"subject": "Mine"},
+        "preview_group": {"account_id": ids["account_id"], "link": "https://chat.whatsapp.com/AbCdEfGhIjKlMnOpQrStUv"},
+        "join_group": {"account_id": ids["account_id"], "link": "https://chat.whatsapp.com/AbCdEfGhIjKlMnOpQrStUv"},
+        "set_picture": {"media_id": ids["media_id"]},
+        "change_participants": {"action": "add", "participants": [ids["contact_id"]]},
+        "answer_requests": {"action": "approve", "participants": [ids["contact_id"]]},
         "migrate_workspace": {"workspace_id": ids["workspace_id"], "target_instance_id": ids["instance_id"]},
         "rebalance_cluster": {"mode": "toward_strategy"},
     }

@@ -26,7 +26,7 @@ _MAC_SIZE = 32
 class Keys(NamedTuple):
     """What an app-state key expands to."""
 
-    index: bytes
+    index_mac: bytes
     value_encryption: bytes
     value_mac: bytes
     snapshot_mac: bytes
@@ -69,7 +69,7 @@ class Collection:
         return SyncPatch(None, mutations, snapshot_mac, patch_mac, Blob(self._key_id), 0)
 
     def apply(self, patch: SyncPatch) -> list[Setting]:
-        """Take in the next patch and return what it sets. Raises WireError if it is not authentic: nothing changed then."""
+        """Take in the next patch and return what it sets. Raises WireError, changing nothing, if it is forged."""
         if patch.key_id is None or patch.key_id.blob != self._key_id:
             raise WireError("the patch is sealed with another key")
         found = [(mutation, self._open(mutation)) for mutation in patch.mutations]
@@ -93,7 +93,7 @@ class Collection:
         iv = os.urandom(16)
         sealed = iv + cbc_encrypt(self._keys.value_encryption, iv, plain)
         mac = self._value_mac(SET, sealed)
-        return SyncRecord(Blob(hmac_sha256(self._keys.index, index)), Blob(sealed + mac), Blob(self._key_id))
+        return SyncRecord(Blob(hmac_sha256(self._keys.index_mac, index)), Blob(sealed + mac), Blob(self._key_id))
 
     def _open(self, mutation: SyncMutation) -> Setting:
         index_mac, blob = _parts(mutation)
@@ -102,7 +102,7 @@ class Collection:
             raise WireError("a setting is not authentic")
         data = SyncActionData.decode(cbc_decrypt(self._keys.value_encryption, sealed[:16], sealed[16:]))
         index = data.index or b""
-        if not hmac.compare_digest(hmac_sha256(self._keys.index, index), index_mac):
+        if not hmac.compare_digest(hmac_sha256(self._keys.index_mac, index), index_mac):
             raise WireError("a setting stands under another index")
         try:
             names = json.loads(index)
