@@ -110,7 +110,7 @@ def test_a_picture_to_the_customer_arrives_with_its_caption(inbox: Inbox, demo: 
 
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="Attach", exact=True).click()
-        page.get_by_role("menuitem", name="Picture").click()
+        page.get_by_role("menuitem", name="Picture", exact=True).click()
     chooser.value.set_files({"name": "label.jpg", "mimeType": "image/jpeg", "buffer": coffee_picture(320, 240)})
     expect(page.get_by_role("img", name="Picture to send")).to_be_visible()
     inbox.reply("Is this the label?")
@@ -128,7 +128,7 @@ def test_a_file_that_is_no_picture_is_refused_before_it_leaves(inbox: Inbox) -> 
 
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="Attach", exact=True).click()
-        page.get_by_role("menuitem", name="Picture").click()
+        page.get_by_role("menuitem", name="Picture", exact=True).click()
     chooser.value.set_files({"name": "page.svg", "mimeType": "image/svg+xml", "buffer": b"<svg/>"})
 
     expect(page.get_by_role("alert")).to_contain_text("Only JPEG, PNG, WebP and GIF pictures can be sent.")
