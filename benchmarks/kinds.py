@@ -15,7 +15,7 @@ from benchmarks.stand import InProcessNetwork, Stand, poll, stand
 from blazz.messaging import kinds
 from blazz.messaging.kinds import Outgoing, Target
 from blazz.messaging.kinds.envelope import new_secret
-from whatsim import model
+from whatsim import language, model
 from whatsim.network import Network
 
 _OURS, _CUSTOMER = "628120000001", "628120000002"
@@ -39,38 +39,38 @@ def _place(serial: int) -> dict[str, Any]:
 
 CASES: dict[str, Case] = {
     "text": Case(lambda _, n: {"body": f"text {n}"}, lambda _, n: model.TextContent(f"text {n}")),
-    "location": Case(lambda _, n: _place(n), lambda _, n: model.LocationContent(n % 90, 2.0, "Monas")),
+    "location": Case(lambda _, n: _place(n), lambda _, n: language.LocationContent(n % 90, 2.0, "Monas")),
     "contacts": Case(
         lambda _, n: [{"name": {"formatted_name": f"Siti {n}"}, "phones": [{"wa_id": "628110000102"}]}],
-        lambda _, n: model.ContactsContent(((f"Siti {n}", "628110000102"),)),
+        lambda _, n: language.ContactsContent(((f"Siti {n}", "628110000102"),)),
     ),
     "poll": Case(
         lambda _, n: {"question": f"Tea {n}?", "options": ["Yes", "No"]},
-        lambda _, n: model.PollContent(f"Tea {n}?", ("Yes", "No")),
+        lambda _, n: language.PollContent(f"Tea {n}?", ("Yes", "No")),
     ),
     "poll_vote": Case(
         lambda key, n: {"message_id": key, "options": [("Yes", "No")[(n // 2 + 1) % 2]]},
-        lambda key, n: model.VoteContent(key, (("Yes", "No")[(n // 2 + 1) % 2],)),
+        lambda key, n: language.VoteContent(key, (("Yes", "No")[(n // 2 + 1) % 2],)),
         "poll",
     ),
     "reaction": Case(
         lambda key, n: {"message_id": key, "emoji": "👍👎"[(n // 2 + 1) % 2]},
-        lambda key, n: model.ReactionContent(key, "👍👎"[(n // 2 + 1) % 2]),
+        lambda key, n: language.ReactionContent(key, "👍👎"[(n // 2 + 1) % 2]),
         "theirs",
     ),
     "edit": Case(
         lambda key, n: {"message_id": key, "text": {"body": f"edit {n}"}},
-        lambda key, n: model.EditContent(key, f"edit {n}"),
+        lambda key, n: language.EditContent(key, f"edit {n}"),
         "ours",
     ),
     "pin": Case(
         lambda key, n: {"message_id": key, "pinned": bool((n // 2 + 1) % 2)},
-        lambda key, n: model.PinContent(key, 86_400 * ((n // 2 + 1) % 2)),
+        lambda key, n: language.PinContent(key, 86_400 * ((n // 2 + 1) % 2)),
         "theirs",
     ),
     "timer": Case(
         lambda _, n: {"seconds": 86_400 * ((n // 2 + 1) % 2)},
-        lambda _, n: model.TimerContent(86_400 * ((n // 2 + 1) % 2)),
+        lambda _, n: language.TimerContent(86_400 * ((n // 2 + 1) % 2)),
     ),
 }
 
@@ -123,7 +123,7 @@ async def _targets(built: Stand, network: Network, events: EventSocket, case: Ca
     ours = await built.api.json("POST", "/messages", {"to": f"+{_CUSTOMER}", "type": kind, kind: asked})
     await _arrives(network, ours["wa_message_id"])
     before = events.counts["message.received"]
-    content = model.PollContent("?", ("Yes", "No")) if kind == "poll" else model.TextContent("target")
+    content = language.PollContent("?", ("Yes", "No")) if kind == "poll" else model.TextContent("target")
     theirs = await network.send_message(_CUSTOMER, _OURS, content)
     await poll(lambda: _more(events, before), 20, 0.001)
     stored = next(key for key in reversed(events.received_at))

@@ -16,7 +16,7 @@ from blazz.messaging.views import message_views
 from tests.support.network import simulated_network
 from tests.support.product import Blazz, Number, running
 from tests.support.waiting import eventually
-from whatsim import model
+from whatsim import language, model
 from whatsim.model import MessageView, OutgoingContent, RawContent, TextContent
 from whatsim.network import Network
 from whatsim.wire import e2e, kinds
@@ -121,7 +121,7 @@ async def test_a_place_goes_out(pair: Pair) -> None:
 @pytest.mark.kind("location", "receive")
 @pytest.mark.kind("location", "network")
 async def test_a_place_comes_in(pair: Pair) -> None:
-    sent = await pair.writes(model.LocationContent(-6.2, 106.8, "Monas"))
+    sent = await pair.writes(language.LocationContent(-6.2, 106.8, "Monas"))
     place = (await pair.shown(sent.message_id))["location"]
     assert (place["latitude"], place["longitude"], place["name"], place["live"]) == (-6.2, 106.8, "Monas", False)
 
@@ -129,9 +129,9 @@ async def test_a_place_comes_in(pair: Pair) -> None:
 @pytest.mark.kind("live_location", "receive")
 @pytest.mark.kind("live_location", "network")
 async def test_a_live_place_moves(pair: Pair) -> None:
-    sent = await pair.writes(model.LocationContent(1.0, 2.0, live=True))
+    sent = await pair.writes(language.LocationContent(1.0, 2.0, live=True))
     assert (await pair.shown(sent.message_id))["location"]["live"] is True
-    await pair.writes(model.MoveContent(sent.message_id, 3.0, 4.0))
+    await pair.writes(language.MoveContent(sent.message_id, 3.0, 4.0))
 
     async def moved() -> bool:
         place = (await pair.shown(sent.message_id))["location"]
@@ -156,7 +156,7 @@ async def test_cards_go_out(pair: Pair) -> None:
 @pytest.mark.kind("contacts", "receive")
 @pytest.mark.kind("contacts", "network")
 async def test_cards_come_in(pair: Pair) -> None:
-    sent = await pair.writes(model.ContactsContent((("Siti", "628110000102"),)))
+    sent = await pair.writes(language.ContactsContent((("Siti", "628110000102"),)))
     (card,) = (await pair.shown(sent.message_id))["contacts"]
     assert (card["name"]["formatted_name"], card["phones"][0]["wa_id"]) == ("Siti", "628110000102")
 
@@ -168,14 +168,14 @@ async def test_a_poll_of_ours_is_voted_on(pair: Pair) -> None:
     row = await pair.sends("poll", {"question": "Tea?", "options": ["Yes", "No", "Later"], "multiple": True})
     wa_id = row["wa_message_id"]
     assert pair.on_phone(wa_id).details == {"options": ["Yes", "No", "Later"], "multiple": True}
-    await pair.writes(model.VoteContent(wa_id, ("Yes", "Later")))
+    await pair.writes(language.VoteContent(wa_id, ("Yes", "Later")))
 
     async def counted(expected: list[int]) -> bool:
         options = (await pair.shown(wa_id))["poll"]["options"]
         return [len(one["voters"]) for one in options] == expected
 
     await eventually(lambda: counted([1, 0, 1]), what="the vote")
-    await pair.writes(model.VoteContent(wa_id, ()))
+    await pair.writes(language.VoteContent(wa_id, ()))
     await eventually(lambda: counted([0, 0, 0]), what="the vote taken back")
 
 
@@ -184,7 +184,7 @@ async def test_a_poll_of_ours_is_voted_on(pair: Pair) -> None:
 @pytest.mark.kind("poll_vote", "send")
 @pytest.mark.parametrize("multiple", [False, True])
 async def test_we_vote_on_a_customers_poll(pair: Pair, multiple: bool) -> None:
-    sent = await pair.writes(model.PollContent("Coffee?", ("Yes", "No"), multiple))
+    sent = await pair.writes(language.PollContent("Coffee?", ("Yes", "No"), multiple))
     shown = await pair.shown(sent.message_id)
     assert (shown["poll"]["question"], shown["poll"]["multiple"]) == ("Coffee?", multiple)
     await pair.sends("poll_vote", {"message_id": shown["id"], "options": ["No"]})
@@ -207,10 +207,10 @@ async def test_a_reaction_goes_out_and_is_taken_back(pair: Pair) -> None:
 @pytest.mark.kind("reaction", "network")
 async def test_a_reaction_comes_in_and_is_taken_back(pair: Pair) -> None:
     row = await pair.sends("text", {"body": unique("react")})
-    await pair.writes(model.ReactionContent(row["wa_message_id"], "❤️"))
+    await pair.writes(language.ReactionContent(row["wa_message_id"], "❤️"))
     shown = await pair.changed(row["wa_message_id"], "reactions", True)
     assert [(one["emoji"], one["from_me"]) for one in shown["reactions"]] == [("❤️", False)]
-    await pair.writes(model.ReactionContent(row["wa_message_id"], ""))
+    await pair.writes(language.ReactionContent(row["wa_message_id"], ""))
     await pair.changed(row["wa_message_id"], "reactions", [])
 
 
@@ -241,7 +241,7 @@ async def test_a_deletion_for_us_stays_with_us(pair: Pair) -> None:
 async def test_a_reaction_made_on_our_own_phone_is_ours(pair: Pair) -> None:
     sent = await pair.writes(TextContent(unique("react")))
     await pair.row(sent.message_id)
-    await pair.writes(model.ReactionContent(sent.message_id, "🙏"), by_owner=True)
+    await pair.writes(language.ReactionContent(sent.message_id, "🙏"), by_owner=True)
     shown = await pair.changed(sent.message_id, "reactions", True)
     assert [(one["emoji"], one["from_me"], one["author"]) for one in shown["reactions"]] == [("🙏", True, "")]
 
@@ -259,7 +259,7 @@ async def test_an_edit_goes_out(pair: Pair) -> None:
 @pytest.mark.parametrize("sealed", [False, True])
 async def test_an_edit_comes_in(pair: Pair, sealed: bool) -> None:
     sent = await pair.writes(TextContent(unique("tpyo")))
-    await pair.writes(model.EditContent(sent.message_id, "typo", sealed))
+    await pair.writes(language.EditContent(sent.message_id, "typo", sealed))
     shown = await pair.changed(sent.message_id, "edited_at", True)
     assert shown["text"]["body"] == "typo"
 
@@ -267,7 +267,7 @@ async def test_an_edit_comes_in(pair: Pair, sealed: bool) -> None:
 @pytest.mark.kind("edit", "receive")
 async def test_an_edit_made_on_our_own_phone_changes_what_we_sent(pair: Pair) -> None:
     row = await pair.sends("text", {"body": unique("tpyo")})
-    await pair.writes(model.EditContent(row["wa_message_id"], "typo"), by_owner=True)
+    await pair.writes(language.EditContent(row["wa_message_id"], "typo"), by_owner=True)
     assert (await pair.changed(row["wa_message_id"], "edited_at", True))["text"]["body"] == "typo"
 
 
@@ -283,7 +283,7 @@ async def test_a_deletion_goes_out(pair: Pair) -> None:
 @pytest.mark.kind("delete", "network")
 async def test_a_deletion_comes_in(pair: Pair) -> None:
     sent = await pair.writes(TextContent(unique("secret")))
-    await pair.writes(model.DeleteContent(sent.message_id))
+    await pair.writes(language.DeleteContent(sent.message_id))
     assert (await pair.changed(sent.message_id, "deleted_at", True))["text"] is None
 
 
@@ -300,9 +300,9 @@ async def test_a_pin_goes_out(pair: Pair) -> None:
 @pytest.mark.kind("pin", "network")
 async def test_a_pin_comes_in(pair: Pair) -> None:
     sent = await pair.writes(TextContent(unique("important")))
-    await pair.writes(model.PinContent(sent.message_id, 86_400))
+    await pair.writes(language.PinContent(sent.message_id, 86_400))
     await pair.changed(sent.message_id, "pinned_until", True)
-    await pair.writes(model.PinContent(sent.message_id, 0))
+    await pair.writes(language.PinContent(sent.message_id, 0))
     await pair.changed(sent.message_id, "pinned_until", None)
 
 
@@ -318,7 +318,7 @@ async def test_a_forward_goes_out(pair: Pair) -> None:
 @pytest.mark.kind("forward", "network")
 async def test_a_forward_comes_in(pair: Pair) -> None:
     row = await pair.sends("location", {"latitude": 1.5, "longitude": 2.5})
-    sent = await pair.writes(model.ForwardContent(row["wa_message_id"]))
+    sent = await pair.writes(language.ForwardContent(row["wa_message_id"]))
     shown = await pair.shown(sent.message_id)
     assert (shown["type"], shown["location"]["latitude"], shown["context"]["forwarded"]) == ("location", 1.5, True)
 
@@ -332,7 +332,7 @@ async def test_buttons_and_the_answer_to_them_come_in(pair: Pair) -> None:
     sent = await pair.writes(RawContent(asked.encode()))
     shown = await pair.shown(sent.message_id)
     assert (shown["interactive"]["type"], shown["interactive"]["buttons"][0]["title"]) == ("button", "Red")
-    answer = await pair.writes(model.AnswerContent(sent.message_id, "r", "Red"))
+    answer = await pair.writes(language.AnswerContent(sent.message_id, "r", "Red"))
     reply = await pair.shown(answer.message_id)
     assert reply["interactive"]["button_reply"] == {
         "id": "r",
@@ -347,7 +347,7 @@ async def test_buttons_and_the_answer_to_them_come_in(pair: Pair) -> None:
 @pytest.mark.kind("button", "receive")
 async def test_a_picked_row_comes_in(pair: Pair) -> None:
     sent = await pair.writes(TextContent(unique("list")))
-    answer = await pair.writes(model.AnswerContent(sent.message_id, "row-2", "Second", "list"))
+    answer = await pair.writes(language.AnswerContent(sent.message_id, "row-2", "Second", "list"))
     assert (await pair.shown(answer.message_id))["interactive"]["list_reply"]["id"] == "row-2"
 
 
@@ -375,7 +375,7 @@ async def test_a_timer_goes_both_ways(pair: Pair) -> None:
     assert pair.on_phone(fleeting["wa_message_id"]).details["expires_s"] == 86_400
     message_id = str(fleeting["id"])
     await pair.sends("reaction", {"message_id": message_id, "emoji": "👍"})
-    sent = await pair.writes(model.TimerContent(0))
+    sent = await pair.writes(language.TimerContent(0))
     assert (await pair.shown(sent.message_id))["system"] == {"event": "timer", "data": {"seconds": 0}}
     assert (await pair.sends("text", {"body": unique("lasting")}))["content"].get("context") is None
 

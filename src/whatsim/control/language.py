@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from whatsim import model
+from whatsim import language, model
 
 MessageId = Annotated[str, Field(min_length=1, max_length=128, description="WhatsApp id of a message of the chat")]
 Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
@@ -16,7 +16,7 @@ Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
 class Part(BaseModel, extra="forbid"):
     """Base of the bodies."""
 
-    def content(self) -> model.LanguageContent:
+    def content(self) -> model.OutgoingContent:
         """Return the network's value for it."""
         raise NotImplementedError
 
@@ -30,8 +30,8 @@ class LocationBody(Part):
     address: str | None = Field(None, max_length=1024)
     live: bool = False
 
-    def content(self) -> model.LanguageContent:
-        return model.LocationContent(**self.model_dump())
+    def content(self) -> language.LanguageContent:
+        return language.LocationContent(**self.model_dump())
 
 
 class MoveBody(Part):
@@ -41,8 +41,8 @@ class MoveBody(Part):
     latitude: Latitude
     longitude: Longitude
 
-    def content(self) -> model.LanguageContent:
-        return model.MoveContent(**self.model_dump())
+    def content(self) -> language.LanguageContent:
+        return language.MoveContent(**self.model_dump())
 
 
 class CardBody(BaseModel, extra="forbid"):
@@ -57,8 +57,8 @@ class ContactsBody(Part):
 
     cards: list[CardBody] = Field(min_length=1, max_length=100)
 
-    def content(self) -> model.LanguageContent:
-        return model.ContactsContent(tuple((card.name, card.number) for card in self.cards))
+    def content(self) -> language.LanguageContent:
+        return language.ContactsContent(tuple((card.name, card.number) for card in self.cards))
 
 
 class PollBody(Part):
@@ -68,8 +68,8 @@ class PollBody(Part):
     options: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(min_length=2, max_length=12)
     multiple: bool = False
 
-    def content(self) -> model.LanguageContent:
-        return model.PollContent(self.question, tuple(self.options), self.multiple)
+    def content(self) -> language.LanguageContent:
+        return language.PollContent(self.question, tuple(self.options), self.multiple)
 
 
 class VoteBody(Part):
@@ -78,8 +78,8 @@ class VoteBody(Part):
     message_id: MessageId
     options: list[str] = Field(max_length=64)
 
-    def content(self) -> model.LanguageContent:
-        return model.VoteContent(self.message_id, tuple(self.options))
+    def content(self) -> language.LanguageContent:
+        return language.VoteContent(self.message_id, tuple(self.options))
 
 
 class ReactionBody(Part):
@@ -88,8 +88,8 @@ class ReactionBody(Part):
     message_id: MessageId
     emoji: str = Field(max_length=32)
 
-    def content(self) -> model.LanguageContent:
-        return model.ReactionContent(self.message_id, self.emoji)
+    def content(self) -> language.LanguageContent:
+        return language.ReactionContent(self.message_id, self.emoji)
 
 
 class EditBody(Part):
@@ -99,8 +99,8 @@ class EditBody(Part):
     body: str = Field(min_length=1, max_length=65_536)
     sealed: bool = Field(True, description="Encrypted with the message's secret, as newer phones do.")
 
-    def content(self) -> model.LanguageContent:
-        return model.EditContent(self.message_id, self.body, self.sealed)
+    def content(self) -> language.LanguageContent:
+        return language.EditContent(self.message_id, self.body, self.sealed)
 
 
 class DeleteBody(Part):
@@ -108,8 +108,8 @@ class DeleteBody(Part):
 
     message_id: MessageId
 
-    def content(self) -> model.LanguageContent:
-        return model.DeleteContent(self.message_id)
+    def content(self) -> language.LanguageContent:
+        return language.DeleteContent(self.message_id)
 
 
 class PinBody(Part):
@@ -118,8 +118,8 @@ class PinBody(Part):
     message_id: MessageId
     seconds: int = Field(604_800, ge=0, le=2_592_000)
 
-    def content(self) -> model.LanguageContent:
-        return model.PinContent(self.message_id, self.seconds)
+    def content(self) -> language.LanguageContent:
+        return language.PinContent(self.message_id, self.seconds)
 
 
 class TimerBody(Part):
@@ -127,8 +127,8 @@ class TimerBody(Part):
 
     seconds: int = Field(ge=0, le=31_622_400)
 
-    def content(self) -> model.LanguageContent:
-        return model.TimerContent(self.seconds)
+    def content(self) -> language.LanguageContent:
+        return language.TimerContent(self.seconds)
 
 
 class ForwardBody(Part):
@@ -136,8 +136,8 @@ class ForwardBody(Part):
 
     message_id: MessageId
 
-    def content(self) -> model.LanguageContent:
-        return model.ForwardContent(self.message_id)
+    def content(self) -> language.LanguageContent:
+        return language.ForwardContent(self.message_id)
 
 
 class AnswerBody(Part):
@@ -148,8 +148,8 @@ class AnswerBody(Part):
     title: str = Field(max_length=256)
     kind: Literal["button", "list"] = "button"
 
-    def content(self) -> model.LanguageContent:
-        return model.AnswerContent(self.message_id, self.id, self.title, self.kind)
+    def content(self) -> language.LanguageContent:
+        return language.AnswerContent(self.message_id, self.id, self.title, self.kind)
 
 
 PARTS: dict[str, Any] = {

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from whatsim import model
+from whatsim import language
 from whatsim.model import InvalidContent
 from whatsim.phones.contents import Contents, Prepared, media_of_reading
 from whatsim.phones.details import option_hash
@@ -23,19 +23,19 @@ MAX_CARDS = 257
 class Writer:
     """Writes for one phone into one chat. `chat` is a number or a group's address, `address` how it is addressed."""
 
-    def __init__(self, contents: Contents, language: Language, phone: Phone, chat: str, address: str) -> None:
+    def __init__(self, contents: Contents, reader: Language, phone: Phone, chat: str, address: str) -> None:
         self._contents = contents
-        self._language = language
+        self._language = reader
         self._phone = phone
         self._chat = chat
         self._address = address
 
-    def write(self, content: model.LanguageContent) -> Prepared:
+    def write(self, content: language.LanguageContent) -> Prepared:
         """Check and serialise a content. Raises InvalidContent."""
         build: Callable[[Any], Prepared] = getattr(self, f"_{type(content).__name__.removesuffix('Content').lower()}")
         return build(content)
 
-    def _location(self, content: model.LocationContent) -> Prepared:
+    def _location(self, content: language.LocationContent) -> Prepared:
         if not (abs(content.latitude) <= 90 and abs(content.longitude) <= 180):
             raise InvalidContent("There is no such place on earth.")
         if content.live:
@@ -44,12 +44,12 @@ class Writer:
         place = kinds.Location(content.latitude, content.longitude, content.name, content.address)
         return _prepared(e2e.Message(location=place))
 
-    def _move(self, content: model.MoveContent) -> Prepared:
+    def _move(self, content: language.MoveContent) -> Prepared:
         target = self._own(content.message_id)
         live = kinds.LiveLocation(content.latitude, content.longitude, sequence=_now_ms())
         return self._edited(target, e2e.Message(live_location=live))
 
-    def _contacts(self, content: model.ContactsContent) -> Prepared:
+    def _contacts(self, content: language.ContactsContent) -> Prepared:
         if not 1 <= len(content.cards) <= MAX_CARDS:
             raise InvalidContent(f"A message has 1 to {MAX_CARDS} cards.")
         cards = [kinds.Contact(name, _vcard(name, number)) for name, number in content.cards]
@@ -57,7 +57,7 @@ class Writer:
             return _prepared(e2e.Message(contact=cards[0]))
         return _prepared(e2e.Message(contacts=kinds.Contacts(f"{len(cards)} contacts", cards)))
 
-    def _poll(self, content: model.PollContent) -> Prepared:
+    def _poll(self, content: language.PollContent) -> Prepared:
         if not content.question or not 2 <= len(set(content.options)) == len(content.options) <= MAX_OPTIONS:
             raise InvalidContent(f"A poll has a question and 2 to {MAX_OPTIONS} different options.")
         options = [kinds.PollOption(name) for name in content.options]
@@ -65,7 +65,7 @@ class Writer:
         # phones write polls with a single choice in their third form
         return _prepared(e2e.Message(poll=poll) if content.multiple else e2e.Message(poll_v3=poll), "poll")
 
-    def _vote(self, content: model.VoteContent) -> Prepared:
+    def _vote(self, content: language.VoteContent) -> Prepared:
         target = self._find(content.message_id)
         secret = self._language.secret_of(target)
         known = target.extra.get("details", {}).get("options", [])
@@ -79,11 +79,11 @@ class Writer:
         update = kinds.PollUpdate(self._key(target), kinds.SealedVote(*sealed), _now_ms())
         return _prepared(e2e.Message(poll_update=update), "poll", secret=False)
 
-    def _reaction(self, content: model.ReactionContent) -> Prepared:
+    def _reaction(self, content: language.ReactionContent) -> Prepared:
         reaction = kinds.ReactionMessage(self._key(self._find(content.message_id)), content.emoji, _now_ms())
         return _prepared(e2e.Message(reaction=reaction), "reaction", secret=False)
 
-    def _edit(self, content: model.EditContent) -> Prepared:
+    def _edit(self, content: language.EditContent) -> Prepared:
         target = self._own(content.message_id)
         if not content.body:
             raise InvalidContent("A text has at least one character.")
@@ -102,21 +102,21 @@ class Writer:
         wrapped = e2e.FutureProof(e2e.Message(protocol=protocol).encode())
         return _prepared(e2e.Message(edited=wrapped), secret=False)
 
-    def _delete(self, content: model.DeleteContent) -> Prepared:
+    def _delete(self, content: language.DeleteContent) -> Prepared:
         protocol = e2e.ProtocolMessage(self._key(self._find(content.message_id)), e2e.TYPE_REVOKE)
         return _prepared(e2e.Message(protocol=protocol), secret=False)
 
-    def _pin(self, content: model.PinContent) -> Prepared:
+    def _pin(self, content: language.PinContent) -> Prepared:
         pin = kinds.Pin(self._key(self._find(content.message_id)), 1 if content.seconds else 2, _now_ms())
         about = kinds.MessageContext(addition_s=content.seconds) if content.seconds else None
         return _prepared(e2e.Message(pin=pin, about=about), secret=False)
 
-    def _timer(self, content: model.TimerContent) -> Prepared:
+    def _timer(self, content: language.TimerContent) -> Prepared:
         now = int(time.time())
         protocol = e2e.ProtocolMessage(type=e2e.TYPE_TIMER, expiration=content.seconds, expiration_set_at=now)
         return _prepared(e2e.Message(protocol=protocol), secret=False)
 
-    def _forward(self, content: model.ForwardContent) -> Prepared:
+    def _forward(self, content: language.ForwardContent) -> Prepared:
         original = self._phone.by_message_id.get(content.message_id)
         kept = self._contents.find(original) if original is not None else None
         if original is None or kept is None or original.extra.get("deleted"):
@@ -129,7 +129,7 @@ class Writer:
         copy.about = None
         return _prepared(copy)
 
-    def _answer(self, content: model.AnswerContent) -> Prepared:
+    def _answer(self, content: language.AnswerContent) -> Prepared:
         target = self._find(content.message_id)
         author = next(self._language.addresses(self._phone, author_of(target)))
         quoted = e2e.Message(conversation=target.body).encode()

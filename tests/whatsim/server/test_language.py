@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from whatsim import model
+from whatsim import language
 from whatsim.model import InvalidContent, MessageView, OutgoingContent, TextContent
 from whatsim.network import Network, NetworkConfig
 
@@ -30,15 +30,15 @@ def seen(network: Network, message_id: str, phone: str = BUDI) -> MessageView:
 async def test_reactions_edits_pins_and_deletions_show_on_both_phones(wire_network: Network) -> None:
     await phones(wire_network)
     text = await writes(wire_network, TextContent("tpyo"))
-    await writes(wire_network, model.ReactionContent(text, "👍"), BUDI, ANA)
-    await writes(wire_network, model.EditContent(text, "typo"))
-    await writes(wire_network, model.PinContent(text))
+    await writes(wire_network, language.ReactionContent(text, "👍"), BUDI, ANA)
+    await writes(wire_network, language.EditContent(text, "typo"))
+    await writes(wire_network, language.PinContent(text))
     for phone in (ANA, BUDI):
         message = seen(wire_network, text, phone)
         assert (message.body, message.edited, message.pinned, message.reactions) == ("typo", True, True, {BUDI: "👍"})
-    await writes(wire_network, model.ReactionContent(text, ""), BUDI, ANA)
+    await writes(wire_network, language.ReactionContent(text, ""), BUDI, ANA)
     assert seen(wire_network, text).reactions == {}
-    await writes(wire_network, model.DeleteContent(text))
+    await writes(wire_network, language.DeleteContent(text))
     assert (seen(wire_network, text).deleted, seen(wire_network, text).body) == (True, "")
     assert wire_network.get_phone(BUDI).unread == 1, "changes are nothing to read"
 
@@ -46,11 +46,11 @@ async def test_reactions_edits_pins_and_deletions_show_on_both_phones(wire_netwo
 @pytest.mark.parametrize("multiple", [False, True])
 async def test_votes_are_counted_by_voter(wire_network: Network, multiple: bool) -> None:
     await phones(wire_network)
-    poll = await writes(wire_network, model.PollContent("Tea?", ("Yes", "No"), multiple))
-    await writes(wire_network, model.VoteContent(poll, ("No",)), BUDI, ANA)
-    await writes(wire_network, model.VoteContent(poll, ("Yes",)))
+    poll = await writes(wire_network, language.PollContent("Tea?", ("Yes", "No"), multiple))
+    await writes(wire_network, language.VoteContent(poll, ("No",)), BUDI, ANA)
+    await writes(wire_network, language.VoteContent(poll, ("Yes",)))
     assert seen(wire_network, poll, ANA).votes == seen(wire_network, poll).votes == {BUDI: ["No"], ANA: ["Yes"]}
-    await writes(wire_network, model.VoteContent(poll, ()), BUDI, ANA)
+    await writes(wire_network, language.VoteContent(poll, ()), BUDI, ANA)
     assert seen(wire_network, poll, ANA).votes == {ANA: ["Yes"]}
 
 
@@ -58,15 +58,15 @@ async def test_only_the_author_edits_or_deletes(wire_network: Network) -> None:
     await phones(wire_network)
     text = await writes(wire_network, TextContent("mine"))
     with pytest.raises(InvalidContent):
-        await writes(wire_network, model.EditContent(text, "yours"), BUDI, ANA)
-    await writes(wire_network, model.DeleteContent(text), BUDI, ANA)
+        await writes(wire_network, language.EditContent(text, "yours"), BUDI, ANA)
+    await writes(wire_network, language.DeleteContent(text), BUDI, ANA)
     assert seen(wire_network, text, ANA).body == "mine"
 
 
 async def test_a_live_location_moves(wire_network: Network) -> None:
     await phones(wire_network)
-    start = await writes(wire_network, model.LocationContent(1.0, 2.0, live=True))
-    await writes(wire_network, model.MoveContent(start, 3.0, 4.0))
+    start = await writes(wire_network, language.LocationContent(1.0, 2.0, live=True))
+    await writes(wire_network, language.MoveContent(start, 3.0, 4.0))
     details = seen(wire_network, start).details
     assert (details["latitude"], details["longitude"], details["live"]) == (3.0, 4.0, True)
 
@@ -74,7 +74,7 @@ async def test_a_live_location_moves(wire_network: Network) -> None:
 async def test_a_forward_keeps_its_count(wire_network: Network) -> None:
     await phones(wire_network)
     text = await writes(wire_network, TextContent("pass it on"))
-    again = await writes(wire_network, model.ForwardContent(text), BUDI, ANA)
+    again = await writes(wire_network, language.ForwardContent(text), BUDI, ANA)
     shown = seen(wire_network, again, ANA)
     assert (shown.body, shown.details["forwarded"]) == ("pass it on", 1)
 
@@ -82,13 +82,13 @@ async def test_a_forward_keeps_its_count(wire_network: Network) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        model.ReactionContent("none", "👍"),
-        model.VoteContent("none", ()),
-        model.PollContent("?", ("a",)),
-        model.PollContent("?", ("a", "a")),
-        model.LocationContent(91, 0),
-        model.ContactsContent(()),
-        model.ForwardContent("none"),
+        language.ReactionContent("none", "👍"),
+        language.VoteContent("none", ()),
+        language.PollContent("?", ("a",)),
+        language.PollContent("?", ("a", "a")),
+        language.LocationContent(91, 0),
+        language.ContactsContent(()),
+        language.ForwardContent("none"),
     ],
 )
 async def test_what_cannot_be_written_is_refused(wire_network: Network, content: OutgoingContent) -> None:
@@ -102,7 +102,7 @@ async def test_what_changes_have_made_of_a_message_outlives_a_restart(tmp_path: 
     network = await Network.open(config)
     await phones(network)
     text = await writes(network, TextContent("kept"))
-    await writes(network, model.ReactionContent(text, "👍"), BUDI, ANA)
+    await writes(network, language.ReactionContent(text, "👍"), BUDI, ANA)
     await network.close()
     network = await Network.open(config)
     try:
