@@ -76,7 +76,8 @@ class Mutations(Iterator[bytes]):
             case 2:
                 data[at:at] = pick.choice(_WIDE_EDGES)
             case 3:
-                data[at : at + len(edge)] = (edge := pick.choice(_WIDE_EDGES))
+                edge = pick.choice(_WIDE_EDGES)
+                data[at : at + len(edge)] = edge
             case 4:
                 del data[at : at + pick.randrange(1, 16)]
             case 5:

@@ -61,6 +61,7 @@ class _Maker:
 
     def _set(self, made: Message, field: FieldDescriptor, depth: int) -> None:
         if field.type == FieldDescriptor.TYPE_MESSAGE:
+            assert field.message_type is not None
             inner = self.message(field.message_type, depth + 1)
             place = getattr(made, field.name)
             (place.add() if field.is_repeated else place).CopyFrom(inner)

@@ -103,16 +103,22 @@ async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
         await engine.stop()
 
 
+def _as_it_is(data: bytes) -> bytes:
+    return data
+
+
 async def _call(channel: grpc.aio.Channel, method: MethodDescriptor, request: bytes) -> str:
     """Make a call with bytes as they are; returns the name of its status."""
     path = f"/{method.containing_service.full_name}/{method.name}"
     try:
         if method.server_streaming or method.client_streaming:
-            stream = channel.stream_stream(path)(iter([request]), timeout=_DEADLINE_S)
+            stream: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(path, _as_it_is, _as_it_is)(
+                iter([request]), timeout=_DEADLINE_S
+            )
             await stream.read()
             stream.cancel()
         else:
-            await channel.unary_unary(path)(request, timeout=_DEADLINE_S)
+            await channel.unary_unary(path, _as_it_is, _as_it_is)(request, timeout=_DEADLINE_S)
     except grpc.aio.AioRpcError as error:
         return error.code().name
     return "OK"

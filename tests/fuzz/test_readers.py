@@ -105,9 +105,9 @@ def test_sealed_messages() -> None:
     ordinary = writer.encrypt(alice, b"second")[1]
     inputs = Mutations("sealed", [first, ordinary], share=0.6)
     for data in inputs:
+        if ordinary in data:
+            continue  # whole, perhaps in the envelope of the first message, which is not authenticated
         for read in (reader.decrypt, reader.decrypt_first):
-            if data == ordinary:
-                continue
             try:
                 read(bob, data)
             except WireError:

@@ -208,6 +208,73 @@ async def test_files(
         assert sent == hashlib.sha256(content).hexdigest()
 
 
+@pytest.mark.kind("sticker", "baileys")
+async def test_stickers(chat: Conversation) -> None:
+    content = samples.animation(form="WEBP")
+    row = await chat.they_send(sticker=base64.b64encode(content).decode(), mimetype="image/webp")
+    assert row["kind"] == "sticker"
+    assert await chat.file(row) == content
+    _, seen = await chat.we_send("sticker", {"id": await chat.upload(content, "hello.webp", "image/webp")})
+    assert seen["kind"] == "stickerMessage"
+
+
+@pytest.mark.kind("gif", "baileys")
+@pytest.mark.kind("video_note", "baileys")
+async def test_animated_pictures_and_video_notes(chat: Conversation) -> None:
+    film = base64.b64encode(samples.video()).decode()
+    looped = await chat.they_send(video=film, mimetype="video/mp4", gifPlayback=True, jpegThumbnail="")
+    assert (looped["kind"], looped["content"].get("animated")) == ("video", True)
+    note = await chat.they_send(video=film, mimetype="video/mp4", ptv=True, jpegThumbnail="")
+    assert (note["kind"], note["content"].get("note")) == ("video", True)
+    media_id = await chat.upload(samples.video(), "loop.mp4", "video/mp4")
+    _, seen = await chat.we_send("video", {"id": media_id, "animated": True})
+    assert seen["message"]["videoMessage"]["gifPlayback"] is True
+    _, seen = await chat.we_send("video", {"id": media_id, "note": True})
+    assert seen["kind"] == "ptvMessage"
+
+
+@pytest.mark.kind("view_once", "baileys")
+async def test_pictures_to_be_seen_once(chat: Conversation) -> None:
+    picture = base64.b64encode(_picture()).decode()
+    row = await chat.they_send(image=picture, mimetype="image/jpeg", jpegThumbnail="", viewOnce=True)
+    assert (row["kind"], row["content"]["context"]["view_once"]) == ("image", True)
+    media_id = await chat.upload(_picture(), "once.jpg", "image/jpeg")
+    _, seen = await chat.we_send("image", {"id": media_id, "view_once": True})
+    assert "viewOnce" in str(seen["message"])
+
+
+@pytest.mark.kind("mentions", "baileys")
+async def test_mentions(chat: Conversation) -> None:
+    row = await chat.they_send(text=f"@{chat.number.phone} look", mentions=[chat.to_us])
+    assert chat.number.phone in str(row["content"]["context"]["mentions"])
+    _, seen = await chat.we_send("text", {"body": f"@{chat.customer} yes"}, context={"mentions": [f"+{chat.customer}"]})
+    assert len(seen["message"]["extendedTextMessage"]["contextInfo"]["mentionedJid"]) == 1
+
+
+@pytest.mark.kind("forward", "baileys")
+async def test_forwarded_messages(chat: Conversation) -> None:
+    _, shown = await chat.we_send("text", {"body": "Pass it on"})
+    row = await chat.they_send(forward=shown["key"]["id"])
+    assert (row["body"], row["from_me"]) == ("Pass it on", False)
+    assert row["content"]["context"]["forwarded"]
+    source = await chat.they_send(text="And this")
+    message_id = await chat.blazz._send(chat.number, chat.customer, _change("forward", source))
+    stored = await chat.row(messages.c.id == message_id)
+    seen = await chat.peer.message(stored["wa_message_id"])
+    assert seen["message"]["extendedTextMessage"]["contextInfo"]["isForwarded"] is True
+
+
+@pytest.mark.kind("pin", "baileys")
+async def test_pinned_messages(chat: Conversation) -> None:
+    theirs = await chat.they_send(text="Address: Jalan Senja 1")
+    key = {"remoteJid": chat.to_us, "fromMe": True, "id": theirs["wa_message_id"]}
+    await chat.peer.ask("send", to=chat.to_us, content={"pin": key, "type": 1, "time": 86400})
+    await chat.row(messages.c.id == theirs["id"], when=lambda row: row["pinned_until"])
+    pin_id = await chat.blazz._send(chat.number, chat.customer, _change("pin", theirs, pinned=False))
+    seen = await chat.peer.message((await chat.row(messages.c.id == pin_id))["wa_message_id"])
+    assert seen["message"]["pinInChatMessage"]["type"] == "UNPIN_FOR_ALL"
+
+
 @needs("reaction")
 @pytest.mark.kind("reaction", "baileys")
 async def test_reactions_and_their_removal(chat: Conversation) -> None:

@@ -29,6 +29,9 @@ for (const level of ['trace', 'debug', 'info', 'warn', 'error', 'fatal']) {
   }
 }
 
+// A library of the library talks to the console; standard output is for documents only.
+for (const method of ['log', 'info', 'warn', 'error', 'debug']) console[method] = () => {}
+
 const tell = (document) => process.stdout.write(`${JSON.stringify(document)}\n`)
 // Sent and received messages by id: the library asks for them when it must send again or read votes.
 const messages = new Map()
@@ -69,6 +72,8 @@ function connect() {
     syncFullHistory: false,
     shouldSyncHistoryMessage: () => false,
     markOnlineOnConnect: false,
+    // The library remembers a person's devices without the phone after a chat of two, and then forgets it in groups.
+    userDevicesCache: { get: () => undefined, set: () => {}, del: () => {}, flushAll: () => {} },
     getMessage: async (key) => messages.get(key.id)?.message,
     options: { httpsAgent: agent, proxy: false }
   })
@@ -121,6 +126,7 @@ const actions = {
     for (const name of ['image', 'video', 'audio', 'document', 'sticker']) {
       if (content[name] !== undefined) content[name] = Buffer.from(content[name], 'base64')
     }
+    if (content.forward) content.forward = messages.get(content.forward)
     const sent = await socket.sendMessage(to, content, { quoted: content.quoted && messages.get(content.quoted) })
     messages.set(sent.key.id, sent)
     return sent.key
