@@ -156,6 +156,11 @@ class GroupDesk:
         await self._core.store.durable()
         return count
 
+    def typing(self, number: str, jid: str, *, composing: bool) -> None:
+        """Show the other members' devices that this phone types (or has stopped)."""
+        phone, group = self._member(number, jid)
+        self._core.phones.groups.typing(phone, group, composing=composing)
+
     async def post_status(self, number: str, content: OutgoingContent) -> str:
         """Post a status, seen by everybody the phone has a chat with; returns its message id."""
         phone = self._core.world.phone(number)

@@ -86,7 +86,7 @@ async def test_a_groups_life(owner: User) -> None:
         (BUDI.address, "member"),
     ]
     assert shown.members[1].phone == "+628110000102", "a number that is known is not forgotten"
-    assert await database.write(scope, storing.leave_missing, scope.id, account_id, []) == [group_id]
+    assert await database.write(scope, storing.leave_missing, account_id, []) == [group_id]
     page = await database.read(scope, service.list_groups, account_id=None, search="team", cursor=None, limit=10)
     assert [item.state for item in page.data] == ["left"]
 

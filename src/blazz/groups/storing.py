@@ -159,12 +159,16 @@ def store_change(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, change:
     return True
 
 
-def leave_missing(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, listed: Collection[str]) -> list[uuid.UUID]:
+def missing(tx: Tx, account_id: uuid.UUID, listed: Collection[str]) -> list[str]:
+    """Return the groups that the account is in as far as we know, and that WhatsApp does not list."""
+    return sorted(set(repository.joined_addresses(tx, tx.workspace_id, account_id)) - set(listed))
+
+
+def leave_missing(tx: Tx, account_id: uuid.UUID, listed: Collection[str]) -> list[uuid.UUID]:
     """Mark groups that WhatsApp does not list any more as left; returns their ids."""
-    known = repository.joined_addresses(tx, workspace_id, account_id)
-    missing = sorted(set(known) - set(listed))
     gone = []
-    for row in repository.by_address(tx, workspace_id, account_id, missing).values() if missing else ():
+    addresses = missing(tx, account_id, listed)
+    for row in repository.by_address(tx, tx.workspace_id, account_id, addresses).values() if addresses else ():
         mark_left(tx, row)
         gone.append(row["id"])
     return gone

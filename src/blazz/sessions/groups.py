@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -122,8 +122,9 @@ class GroupKeeper:
         for at in range(0, len(listed), _PER_UNIT):
             some = listed[at : at + _PER_UNIT]
             await self._database.write(scope, _store_all, session.account_id, session.epoch, some)
-        addresses = [facts.address for facts in listed]
-        await self._database.write(scope, _leave_missing, session.account_id, session.epoch, addresses)
+        addresses = {facts.address for facts in listed}
+        if await self._database.read(scope, storing.missing, session.account_id, addresses):
+            await self._database.write(scope, _leave_missing, session.account_id, session.epoch, addresses)
 
     async def _refresh(self, session: Session, address: str) -> None:
         client = self._client()
@@ -184,6 +185,6 @@ def _store_all(tx: Tx, account_id: uuid.UUID, epoch: int, listed: Sequence[Group
             storing.store_group(tx, tx.workspace_id, account_id, facts)
 
 
-def _leave_missing(tx: Tx, account_id: uuid.UUID, epoch: int, addresses: Sequence[str]) -> None:
+def _leave_missing(tx: Tx, account_id: uuid.UUID, epoch: int, addresses: Collection[str]) -> None:
     if not ownership.check(tx, [(account_id, epoch)]):
-        storing.leave_missing(tx, tx.workspace_id, account_id, addresses)
+        storing.leave_missing(tx, account_id, addresses)

@@ -135,6 +135,14 @@ class PhoneGroups:
                 self._send_receipt(phone, group, author, ids, "read")
         return len(unread)
 
+    def typing(self, phone: Phone, group: Group, *, composing: bool) -> None:
+        """Show the other members' devices that this phone types."""
+        attrs = {"from": group.jid, **participant(group, phone)}
+        state = Node("composing" if composing else "paused")
+        for device in self._core.groups.devices(group):
+            if device.phone is not phone:
+                self._core.router.send_passing(device, Node("chatstate", attrs, [state]))
+
     def forget_keys(self, group: Group) -> None:
         """Somebody has left: every phone begins a new chain with its next message."""
         rows = self._store.read("SELECT phone FROM sender_keys WHERE group_id = ? AND peer = 0", group.jid)

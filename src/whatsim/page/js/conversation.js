@@ -6,7 +6,7 @@ import { actionsOf } from "./actions.js";
 import { composer } from "./composer.js";
 import { contentOf, reactionsOf, sender } from "./contents.js";
 import { avatar, dayName, dayOf, exactTime, furthest, phoneNumber, plural, preview, time } from "./format.js";
-import { changed, current, isTyping, loadOlder, messagesOf, nameOf, openChat, settings, state } from "./store.js";
+import { changed, current, isGroup, isTyping, loadOlder, messagesOf, nameOf, openChat, settings, state } from "./store.js";
 
 const TICK = "M2 6.5l3 3 6-7";
 const TICKS = "M1 6.5l3 3 6-7M7.5 8.5l1 1 6-7";
@@ -115,13 +115,18 @@ function typingDots() {
 
 const isOdd = (message) => message.deliveries > 1 || message.decrypt_failures > 0 || message.retry_requests > 0;
 
+/** In a group: who wrote it. */
+function author(message, mine) {
+  return isGroup(message.chat) && !mine ? h("strong", { class: "author" }, nameOf(message.from) || phoneNumber(message.from)) : null;
+}
+
 function bubble(message, open, turn, messages) {
   const mine = message.direction === "out";
   const send = sender(message.number, message.chat);
   return h(
     "div",
     { class: `message ${mine ? "mine" : ""} ${turn ? "turn" : ""}`, data: { messageId: message.message_id } },
-    h("div", { class: "bubble" }, quoted(message, messages), contentOf(message, send), meta(message, mine, open)),
+    h("div", { class: "bubble" }, author(message, mine), quoted(message, messages), contentOf(message, send), meta(message, mine, open)),
     reactionsOf(message),
     open && !message.deleted ? actionsOf(message, send) : null,
     open ? counters(message, mine) : null,

@@ -8,6 +8,7 @@ const TYPING_MS = 12000;
 
 export const state = {
   phones: new Map(),
+  groups: new Map(),
   threads: new Map(),
   typing: new Map(),
   number: null,
@@ -44,12 +45,20 @@ export function changed(topic) {
 }
 
 export const current = () => state.phones.get(state.number) ?? null;
-export const nameOf = (number) => state.phones.get(number)?.name ?? "";
+export const nameOf = (chat) => state.phones.get(chat)?.name ?? state.groups.get(chat) ?? "";
+export const isGroup = (chat) => chat?.endsWith("@g.us") ?? false;
 
 /** Take in a phone's new state, from an answer or from the stream. */
 export function putPhone(phone) {
   state.phones.set(phone.number, phone);
   pushedPhones.set(phone.number, phone);
+  changed("phones");
+}
+
+/** Read what the groups are called; they are few, and change rarely. */
+async function refreshGroups() {
+  const { data } = await get("/groups");
+  state.groups = new Map(data.map((group) => [group.jid, group.subject]));
   changed("phones");
 }
 
@@ -64,7 +73,7 @@ async function refreshPhones() {
 
 /** Read everything again: after the page opened, and after every reconnect of the stream. */
 export async function refresh() {
-  await refreshPhones();
+  await Promise.all([refreshPhones(), refreshGroups()]);
   for (const number of state.threads.keys()) if (number !== state.number) state.threads.delete(number);
   const thread = state.threads.get(state.number);
   // Messages never vanish: what is on the screen stays there while it is brought up to date.
@@ -162,6 +171,7 @@ export function apply(change) {
   if (change.message !== null) {
     put(change.message);
     noteMessage(change.message, change.unread);
+    if (isGroup(change.message.chat) && !state.groups.has(change.message.chat)) refreshGroups().catch(() => {});
     if (change.kind === "message_added") {
       setTyping(change.message.number, change.message.chat, false);
     }
