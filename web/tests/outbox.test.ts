@@ -43,6 +43,11 @@ describe('an outgoing message', () => {
     })
   })
 
+  it('asks for a preview of the page it links to', () => {
+    expect(textBody('see https://beans.example').content).toEqual({ body: 'see https://beans.example', preview_url: true })
+    expect(textBody('no link').content).toEqual({ body: 'no link' })
+  })
+
   it('carries the id of its file, and the content of any other kind as it is', () => {
     const body = { type: 'image', content: { caption: 'hello' } }
     expect(toRequest({ ...begin({ ...DRAFT, body, file: picture, accountId: 'a1' }, 'k', NOW), mediaId: 'media-1' })).toEqual({

@@ -36,11 +36,13 @@ describe('a burst of events', () => {
       event(1, 'message.reaction', { message_id: 'm1', chat_id: 'c1', emoji: '👍' }),
       event(2, 'message.edited', { message_id: 'm2', chat_id: 'c2' }),
       event(3, 'message.received', { message_id: 'm3', chat_id: 'c3' }),
-      event(4, 'message.deleted', { message_id: 'm3', chat_id: 'c3' })
+      event(4, 'message.deleted', { message_id: 'm3', chat_id: 'c3' }),
+      event(5, 'message.updated', { message_id: 'm4', chat_id: 'c4', poll_vote: { from_me: false } })
     ])
-    expect([...plan.changed]).toEqual([['m1', 'c1'], ['m2', 'c2']])
+    expect([...plan.changed]).toEqual([['m1', 'c1'], ['m2', 'c2'], ['m4', 'c4']])
     expect([...plan.messages.keys()]).toEqual(['m3'])
-    expect([...plan.chats]).toEqual(['c2', 'c3'])
+    expect([...plan.chats]).toEqual(['c2', 'c3', 'c4'])
+    expect([...plan.pins]).toEqual(['c2', 'c3'])
   })
 
   it('finds the number of a session event in its data or beside it', () => {

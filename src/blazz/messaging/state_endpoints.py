@@ -12,9 +12,17 @@ from blazz.identity.caller import Caller
 from blazz.identity.dependencies import needs
 from blazz.kit.db import Tx
 from blazz.kit.http import DatabaseDep, problems
-from blazz.messaging import imports, service, settings
+from blazz.messaging import imports, pins, service, settings
 from blazz.messaging.schemas import ChatView, MessageView
-from blazz.messaging.state_schemas import ChatChange, HistoryView, Labels, LabelView, OlderRequest, StarChange
+from blazz.messaging.state_schemas import (
+    ChatChange,
+    HistoryView,
+    Labels,
+    LabelView,
+    OlderRequest,
+    PinnedMessages,
+    StarChange,
+)
 
 router = APIRouter()
 Reader = Annotated[Caller, Depends(needs("messages:read"))]
@@ -46,13 +54,16 @@ async def list_labels(
 
 
 @router.post("/messages/{message_id}/star", tags=_MESSAGES, summary="Star a message, or no longer", responses=_REFUSALS)
-async def star_message(
-    message_id: uuid.UUID, caller: Writer, database: DatabaseDep, body: StarChange | None = None
-) -> MessageView:
+async def star_message(message_id: uuid.UUID, body: StarChange, caller: Writer, database: DatabaseDep) -> MessageView:
     """Takes effect here at once and on the number's phone when it can be reached."""
-    starred = body.starred if body is not None else True
-    await database.write(caller.scope, settings.star, message_id, starred=starred)
+    await database.write(caller.scope, settings.star, message_id, starred=body.starred)
     return await database.read(caller.scope, service.get_message, message_id)
+
+
+@router.get("/chats/{chat_id}/pinned", tags=_CHATS, summary="Pinned messages of a chat", responses=_REFUSALS)
+async def list_pinned(chat_id: uuid.UUID, caller: Reader, database: DatabaseDep) -> PinnedMessages:
+    """Return the messages that stand at the top of the chat now, newest first, at most 20."""
+    return PinnedMessages(data=await database.read(caller.scope, pins.pinned_messages, chat_id))
 
 
 @router.post(
@@ -62,11 +73,9 @@ async def star_message(
     status_code=202,
     responses=_REFUSALS,
 )
-async def ask_for_history(
-    chat_id: uuid.UUID, caller: Writer, database: DatabaseDep, body: OlderRequest | None = None
-) -> None:
+async def ask_for_history(chat_id: uuid.UUID, body: OlderRequest, caller: Writer, database: DatabaseDep) -> None:
     """They come, if the phone has them and is reachable, as history; the event `history.progress` tells of it."""
-    await database.write(caller.scope, settings.ask_older, chat_id, (body or OlderRequest()).count)
+    await database.write(caller.scope, settings.ask_older, chat_id, body.count)
 
 
 @router.get(

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import AwareDatetime, Field
 
 from blazz.kit.http import Model, RequestModel
+from blazz.messaging.schemas import MessageView
 
 
 class ChatChange(RequestModel):
@@ -41,6 +42,12 @@ class StarChange(RequestModel):
     """Whether a message is starred."""
 
     starred: bool = True
+
+
+class PinnedMessages(Model):
+    """Pinned messages, newest first."""
+
+    data: list[MessageView]
 
 
 class OlderRequest(RequestModel):

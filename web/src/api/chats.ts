@@ -9,9 +9,6 @@ import type { Chat, ChatChange } from './types'
 /** What a chat is called: the person, or the group. */
 export const chatName = (chat: Chat | undefined): string => chat?.contact?.display_name ?? chat?.name ?? ''
 
-/** The disappearing timer of a chat in seconds; null or 0 when it has none. */
-export const timerOf = (chat: Chat | undefined): number | null => (chat as { timer_s?: number | null } | undefined)?.timer_s ?? null
-
 const at = (chat_id: string) => ({ params: { path: { chat_id } } })
 const PAGE_SIZE = 100
 

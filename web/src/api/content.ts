@@ -8,10 +8,4 @@ export type InteractiveContent = Content<'interactive'>
 export type Choice = NonNullable<InteractiveContent['buttons']>[number]
 export type ContactCard = Content<'contacts'>[number]
 export type SystemContent = Content<'system'>
-
-export interface LinkPreviewContent {
-  url: string
-  title?: string | null
-  description?: string | null
-  thumbnail?: string | null
-}
+export type LinkPreviewContent = NonNullable<Content<'text'>['preview']>

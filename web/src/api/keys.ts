@@ -17,6 +17,7 @@ export const keys = {
   chat: (id: string) => ['chat', id] as const,
   allMessages: ['messages'] as const,
   messages: (chatId: string) => ['messages', chatId] as const,
+  pinned: (chatId: string) => ['pinned', chatId] as const,
   message: (id: string) => ['message', id] as const,
   messageReceipts: (id: string) => ['message', id, 'receipts'] as const,
   group: (id: string) => ['group', id] as const,

@@ -18,6 +18,9 @@ export const listMessages = (chat_id: string, cursor: string | null, limit = PAG
   )
 export const getMessage = (message_id: string): Promise<Message> =>
   unwrap(client.GET('/api/v1/messages/{message_id}', { params: { path: { message_id } } }))
+/** Messages of a chat that are pinned now, newest first. */
+export const listPinned = async (chat_id: string): Promise<Message[]> =>
+  (await unwrap(client.GET('/api/v1/chats/{chat_id}/pinned', { params: { path: { chat_id } } }))).data
 /** Edits, reactions, votes and pins of a message, the latest first, and the text as it was first written. */
 export const listChanges = (message_id: string) =>
   unwrap(client.GET('/api/v1/messages/{message_id}/changes', { params: { path: { message_id }, query: { limit: 200 } } }))
@@ -92,5 +95,13 @@ export function useChangesOf(id: MaybeRefOrGetter<string | null>) {
     queryKey: computed(() => keys.messageChanges(toValue(id) ?? '')),
     queryFn: () => listChanges(toValue(id) ?? ''),
     enabled: computed(() => toValue(id) !== null)
+  })
+}
+
+export function usePinned(chatId: MaybeRefOrGetter<string>) {
+  return useQuery({
+    queryKey: computed(() => keys.pinned(toValue(chatId))),
+    queryFn: () => listPinned(toValue(chatId)),
+    staleTime: Infinity
   })
 }

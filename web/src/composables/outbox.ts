@@ -35,7 +35,11 @@ export interface Outgoing extends Draft {
   error: { code: string; message: string; requestId: string | null } | null
 }
 
-export const textBody = (text: string): Body => ({ type: 'text', content: { body: text } })
+/** A text; with a web address in it, its page is shown beside it. */
+export const textBody = (text: string): Body => ({
+  type: 'text',
+  content: /https?:\/\//i.test(text) ? { body: text, preview_url: true } : { body: text }
+})
 
 export function begin(draft: Draft, key: string, now: Date, workspace: string | null = null): Outgoing {
   return {

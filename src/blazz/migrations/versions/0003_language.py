@@ -33,6 +33,9 @@ def _messages() -> None:
     op.create_index("ix_messages_order", "messages", columns, unique=False)  # serves whatever the old one did
     op.drop_index("ix_messages_chat", "messages")
     op.create_index("ix_messages_target", "messages", ["account_id", "target_wa_id"], unique=False)
+    some = sa.text("pinned_until IS NOT NULL")
+    columns = ["workspace_id", "chat_id", "pinned_until"]
+    op.create_index("ix_messages_pinned", "messages", columns, sqlite_where=some, postgresql_where=some)
 
 
 def _chats() -> None:

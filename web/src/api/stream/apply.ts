@@ -137,6 +137,7 @@ async function readInto(cache: QueryClient, chatId: string, ids: string[]): Prom
 
 /** Reads changed messages again, as far as they are shown somewhere; one that is gone is taken out. */
 async function readChanged(cache: QueryClient, plan: Plan): Promise<void> {
+  for (const chatId of plan.pins) void cache.invalidateQueries({ queryKey: keys.pinned(chatId) })
   const shown = [...plan.changed].filter(([id, chatId]) => isShown(cache, chatId, id))
   if (shown.length > WIDE_BURST) {
     const chats = new Set(shown.map(([, chatId]) => chatId))
@@ -147,7 +148,9 @@ async function readChanged(cache: QueryClient, plan: Plan): Promise<void> {
     shown.map(async ([id, chatId]) => {
       await quiet(cache, keys.messages(chatId))
       try {
-        renewMessage(cache, await getMessage(id))
+        const message = await getMessage(id)
+        if (message.hidden_at) dropMessage(cache, chatId, id)
+        else renewMessage(cache, message)
       } catch (error) {
         if (error instanceof ApiError && error.status === 404) dropMessage(cache, chatId, id)
         else void cache.invalidateQueries({ queryKey: keys.messages(chatId) })

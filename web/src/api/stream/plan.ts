@@ -17,6 +17,8 @@ export interface Plan {
   messages: Map<string, string>
   /** Messages that look different now, with their chat; read again where they are shown. */
   changed: Map<string, string>
+  /** Chats whose pinned messages may be others now, or say something else. */
+  pins: Set<string>
   /** Of the new ones, those that a customer wrote; they are announced to screen readers. */
   inbound: Set<string>
   chats: Set<string>
@@ -61,6 +63,7 @@ export function planEvents(events: readonly LogEvent[]): Plan {
     statuses: new Map(),
     messages: new Map(),
     changed: new Map(),
+    pins: new Set(),
     inbound: new Set(),
     chats: new Set(),
     accounts: new Set(),
@@ -137,6 +140,7 @@ function foldMessage(
   }
   if (CHANGES.has(name)) {
     if (!plan.messages.has(messageId)) plan.changed.set(messageId, chatId)
+    if (name !== 'message.reaction' && !data.poll_vote && !data.moved) plan.pins.add(chatId)
     // The list shows the newest message's text, which a reaction leaves as it is.
     if (name !== 'message.reaction') plan.chats.add(chatId)
     return
