@@ -7,9 +7,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-MessageType = Literal["text", "image", "video", "audio", "document", "sticker", "reaction", "other"]
+from whatsim.language import LanguageContent
+
+MessageType = Literal[
+    "text",
+    "image",
+    "video",
+    "audio",
+    "document",
+    "sticker",
+    "location",
+    "contacts",
+    "poll",
+    "interactive",
+    "reaction",
+    "poll_vote",
+    "edit",
+    "delete",
+    "pin",
+    "timer",
+    "other",
+]
 Direction = Literal["in", "out"]
 ReceiptState = Literal["sent", "delivered", "read", "played"]
 FaultKind = Literal[
@@ -95,13 +115,29 @@ class DeviceNotFound(WhatsimError):
 
 class LinkRefused(WhatsimError):
     """The phone cannot be linked with this code; `reason` is one of `unknown_code`, `expired`, `key_mismatch`,
-    `wrong_code`, `too_many_devices`, `not_finished`."""
+    `wrong_code`, `too_many_devices`, `not_finished`, `passkey_needed` (the linking goes on with the passkey)."""
 
     code = "link_refused"
 
     def __init__(self, reason: str, text: str) -> None:
         super().__init__(text)
         self.reason = reason
+
+
+class GroupNotFound(WhatsimError):
+    """There is no group with this address."""
+
+    code = "group_not_found"
+
+
+class GroupRefused(WhatsimError):
+    """The group's rules forbid it; `number` is the code that a client would get."""
+
+    code = "group_refused"
+
+    def __init__(self, number: int, text: str) -> None:
+        super().__init__(f"{text} ({number})")
+        self.number = number
 
 
 class InvalidContent(WhatsimError):
@@ -118,10 +154,12 @@ class InvalidFault(WhatsimError):
 
 @dataclass(frozen=True, slots=True)
 class TextContent:
-    """A text message of 1 to 65,536 characters; `quoted_id` makes it a reply to that message of the same chat."""
+    """A text message of 1 to 65,536 characters; `quoted_id` makes it a reply to that message of the same chat, and
+    `mentions` are the numbers of people whom it names."""
 
     body: str
     quoted_id: str | None = None
+    mentions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +169,30 @@ class ImageContent:
     data: bytes
     mimetype: str = "image/jpeg"
     caption: str | None = None
+    view_once: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """A file of at most 100 MiB, sent encrypted through the media host as it is.
+
+    `seconds` is the length of what plays, `waveform` 64 samples of 0 to 100. `voice` makes a sound a voice note,
+    `note` a video a round one; `animated` marks a video that loops silently, or a sticker that moves.
+    """
+
+    kind: Literal["video", "audio", "document", "sticker"]
+    data: bytes
+    mimetype: str
+    caption: str | None = None
+    filename: str | None = None
+    seconds: int | None = None
+    waveform: tuple[int, ...] = ()
+    width: int | None = None
+    height: int | None = None
+    voice: bool = False
+    note: bool = False
+    animated: bool = False
+    view_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +202,7 @@ class RawContent:
     data: bytes
 
 
-OutgoingContent = TextContent | ImageContent | RawContent
+OutgoingContent = TextContent | ImageContent | FileContent | RawContent | LanguageContent
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +276,12 @@ class MessageView:
     id to this phone, `decrypt_failures` those which could not be decrypted, `retry_requests` the re-sends which
     this phone asked for (`in`) or was asked for (`out`). `body` is the text, or the caption of media, or empty while
     the message could not be decrypted yet (`undecryptable`). `by_device` is 0 for the phone itself, else the linked
-    device which wrote an `out` message.
+    device which wrote an `out` message. In groups `chat` is the group's address and `reached` says how far an `out`
+    message got with each member.
+
+    `details` holds what a kind has beyond its text (coordinates, options, cards, buttons, mentions, `forwarded`,
+    `view_once`, `expires_s`). A change of another message names it in `target_id`; what changes have made of a message
+    is in `reactions` and `votes` (by number), `edited`, `deleted` and `pinned`.
     """
 
     id: int
@@ -236,6 +303,14 @@ class MessageView:
     quoted_id: str | None = None
     undecryptable: bool = False
     by_device: int = 0
+    reached: dict[str, str] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+    target_id: str | None = None
+    reactions: dict[str, str] = field(default_factory=dict)
+    votes: dict[str, list[str]] = field(default_factory=dict)
+    edited: bool = False
+    deleted: bool = False
+    pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

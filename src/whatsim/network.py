@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from whatsim.desks import HistoryDesk, SettingsDesk
+from whatsim.group_desk import GroupDesk, is_group
 from whatsim.model import (
     Behaviour,
     DeviceNotFound,
@@ -28,9 +30,11 @@ from whatsim.model import (
     PhoneExists,
     PhoneView,
 )
-from whatsim.phones.contents import prepare
+from whatsim.people_desk import PeopleDesk
 from whatsim.phones.phones import Phones
 from whatsim.phones.views import device_view, message_view, phone_view
+from whatsim.rules_desk import CallsDesk, LimitsDesk, PasskeysDesk
+from whatsim.server.calls import Calls
 from whatsim.server.certificates import noise_chain, tls_context, write_private
 from whatsim.server.connection import Connection
 from whatsim.server.core import Core
@@ -38,8 +42,12 @@ from whatsim.server.counters import Counters
 from whatsim.server.delivery import Delivery
 from whatsim.server.entities import now
 from whatsim.server.faults import AT_ONCE, Fault
+from whatsim.server.group_router import GroupRouter
+from whatsim.server.groups import Groups
+from whatsim.server.limits import Limits
 from whatsim.server.linking import Linking
 from whatsim.server.media_host import MediaHost
+from whatsim.server.passkeys import Passkeys
 from whatsim.server.router import Router
 from whatsim.server.session import SessionDesk, stream_error
 from whatsim.server.store import Store
@@ -87,6 +95,13 @@ class Network:
         self._further: list[asyncio.Server] = []
         self._state_dir = config.state_dir
         self._next_fictional = 0
+        self.people = PeopleDesk(core)
+        self.settings = SettingsDesk(core)
+        self.history = HistoryDesk(core)
+        self.limits = LimitsDesk(core)
+        self.calls = CallsDesk(core)
+        self.passkeys = PasskeysDesk(core)
+        self.groups = GroupDesk(core)
         self.network_id = network_id
         self.ca_path = config.state_dir / "ca.pem"
         self.root_key_path = config.state_dir / "root.pub"
@@ -109,6 +124,11 @@ class Network:
         core.phones = Phones(core)
         core.router = Router(core)
         core.delivery = Delivery(core)
+        core.groups = Groups(core)
+        core.group_router = GroupRouter(core)
+        core.limits = Limits(core)
+        core.calls = Calls(core)
+        core.passkeys = Passkeys(core)
         core.linking = Linking(core)
         core.session = SessionDesk(core)
         network = cls(core, config, f"sim-{chain.root.hex()[:12]}")
@@ -194,13 +214,17 @@ class Network:
         await self._core.store.durable()
 
     async def send_message(self, number: str, to: str, content: OutgoingContent) -> MessageView:
-        """Send from this phone to the number `to` and return the stored message once it is durable.
+        """Send from this phone to the number or group `to` and return the stored message once it is durable.
 
         Raises PhoneNotFound (also for `to`) and InvalidContent.
         """
+        if is_group(to):
+            return await self.groups.send(number, to, content)
+        if is_group(to):
+            return await self.groups.send(number, to, content)
         core = self._core
         phone, peer = core.world.phone(number), core.world.phone(to)
-        prepared = await prepare(content, phone, peer, core.media_host)
+        prepared = await core.phones.prepare(content, phone, peer)
         message = core.phones.sender.send(phone, peer, prepared)
         await core.store.durable()
         return message_view(message)
@@ -226,6 +250,10 @@ class Network:
 
     async def mark_read(self, number: str, chat: str, up_to: int | None = None) -> int:
         """Send read receipts for the chat's unread messages with `id` up to `up_to` (None: all); returns how many."""
+        if is_group(chat):
+            return await self.groups.mark_read(number, chat, up_to)
+        if is_group(chat):
+            return await self.groups.mark_read(number, chat, up_to)
         world = self._core.world
         count = self._core.phones.mark_read(world.phone(number), world.phone(chat), up_to)
         await self._core.store.durable()
@@ -233,6 +261,9 @@ class Network:
 
     async def typing(self, number: str, to: str, composing: bool) -> None:
         """Show `to`'s linked devices that this phone types (or has stopped)."""
+        if is_group(to):
+            self.groups.typing(number, to, composing=composing)
+            return
         world = self._core.world
         self._core.phones.typing(world.phone(number), world.phone(to), composing=composing)
 

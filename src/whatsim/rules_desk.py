@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from whatsim.model import CallNotFound, InvalidRule, PhoneNotFound
+from whatsim.model import PhoneNotFound, WhatsimError
 from whatsim.server.authenticator import ORIGIN, RP_ID
 from whatsim.server.calls import Call, CallState, EndReason
 from whatsim.server.limits import Ban, Cap, CapStatus, Timelock
@@ -16,6 +16,18 @@ if TYPE_CHECKING:
     from whatsim.server.core import Core
 
 MAX_SECONDS = 400 * 86_400.0
+
+
+class InvalidRule(WhatsimError):
+    """A restriction, ban or call with impossible values."""
+
+    code = "invalid_rule"
+
+
+class CallNotFound(WhatsimError):
+    """There is no such call."""
+
+    code = "call_not_found"
 
 
 @dataclass(frozen=True, slots=True)

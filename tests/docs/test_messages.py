@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from jsonschema_rs import validator_for
@@ -23,10 +24,13 @@ def examples() -> dict[str, str]:
     return {match["name"]: match["body"] for match in _EXAMPLE.finditer(_PAGE.read_text(encoding="utf-8"))}
 
 
-def shown_by_api(*names: str) -> Any:
+Test = TypeVar("Test", bound=Callable[..., Any])
+
+
+def shown_by_api(*names: str) -> Callable[[Test], Test]:
     """Mark a test as one that shows these kinds through the API."""
 
-    def mark(test: Any) -> Any:
+    def mark(test: Test) -> Test:
         for name in names:
             test = pytest.mark.kind(name, "api")(test)
         return test

@@ -301,13 +301,13 @@ async def test_another_workspaces_message_is_no_target(stage: Stage, kind: str) 
     elsewhere = await Stage.build(stranger, "Other")
     await elsewhere.deliver(first(elsewhere, phone="+628110000109"))
     foreign = str((await target(elsewhere))["id"])
-    extra: dict[str, Any] = {
+    extras: dict[str, dict[str, Any]] = {
         "reaction": {"emoji": "👍"},
         "edit": {"text": {"body": "x"}},
         "poll_vote": {"options": []},
-    }.get(kind, {})
+    }
     before = len(await stage.rows())
-    content = {"message_id": foreign, **extra}
+    content = {"message_id": foreign, **extras.get(kind, {})}
     answer = await stage.owner.post("/messages", {"to": "+628110000101", "type": kind, kind: content})
     document = problem(answer, 422, "message_not_in_chat")
     assert document["errors"][0]["field"] == f"{kind}.message_id"

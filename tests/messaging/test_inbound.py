@@ -83,12 +83,12 @@ async def test_a_message_typed_on_the_phone_itself_appears_as_ours(stage: Stage)
 
 async def test_an_unknown_kind_is_kept_and_shown_as_unsupported(stage: Stage) -> None:
     message = Message()
-    message.pollCreationMessage.name = "Tea or coffee?"
+    message.paymentInviteMessage.expiryTimestamp = 1
     await stage.deliver(stage.inbound("", raw=message.SerializeToString()))
     row = (await stage.rows())[0]
     assert row["raw"] == message.SerializeToString()
     shown = (await stage.owner.get(f"/messages/{row['id']}")).json()
-    assert (shown["type"], shown["unsupported"]["kind"]) == ("unsupported", "pollCreationMessage")
+    assert (shown["type"], shown["unsupported"]["kind"]) == ("unsupported", "paymentInviteMessage")
 
 
 async def test_a_damaged_message_is_kept_raw(stage: Stage) -> None:

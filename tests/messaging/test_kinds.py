@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import Message
 from blazz.messaging import kinds
 from blazz.messaging.kinds import MediaFacts, Outgoing, Quote, Uploaded
+from blazz.messaging.kinds.envelope import new_secret
 
 UPLOADED = Uploaded("https://media.example/f", "/v/f?x=1", b"k" * 32, b"e" * 32, b"p" * 32, 1234)
 
@@ -20,10 +21,12 @@ def decoded(message: Message) -> kinds.Decoded:
 
 
 def test_a_plain_text_is_a_conversation_and_carries_a_secret_of_its_own() -> None:
-    first, second = (Message.FromString(kinds.encode("text", Outgoing("Hello", {}))) for _ in range(2))
+    contents = [new_secret(), new_secret()]
+    first, second = (Message.FromString(kinds.encode("text", Outgoing("Hello", content))) for content in contents)
     assert first.conversation == "Hello"
     assert len(first.messageContextInfo.messageSecret) == 32
     assert first.messageContextInfo.messageSecret != second.messageContextInfo.messageSecret
+    assert decoded(first).content == contents[0]
 
 
 def test_a_reply_names_id_author_and_text_of_what_it_answers() -> None:

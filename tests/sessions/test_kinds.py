@@ -68,7 +68,7 @@ class Pair:
             shown = await self.shown(wa_id)
             return shown if (bool(shown[what]) if value is True else shown[what] == value) else None
 
-        found = await eventually(reached, what=f"{what} of {wa_id}")
+        found: dict[str, Any] | None = await eventually(reached, what=f"{what} of {wa_id}")
         assert found is not None
         return found
 

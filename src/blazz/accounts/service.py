@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from blazz import events
-from blazz.accounts import repository
+from blazz.accounts import repository, restrictions
 from blazz.accounts.health import score_of
+from blazz.accounts.restrictions import Restriction
 from blazz.accounts.states import CLAIMS, may_follow
 from blazz.cluster import service as cluster
 from blazz.kit.db import Tx
@@ -34,6 +35,7 @@ class SessionSpec:
     linked: bool
     previous_closed: bool = True
     move_to: str | None = None
+    restrictions: tuple[Restriction, ...] = ()
 
 
 QR_WINDOW = dt.timedelta(hours=1)
@@ -289,6 +291,7 @@ def _specs(tx: Tx, assignments: Sequence[cluster.Assignment]) -> list[SessionSpe
             row["jid"] is not None,
             by_id[row["id"]].previous_closed,
             by_id[row["id"]].move_to,
+            tuple(restrictions.load(row["restrictions"])),
         )
         for row in rows
         if row["deleted_at"] is None
@@ -356,9 +359,23 @@ def _announce(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, status: st
     events.append(tx, _EVENTS.get(status, "account.updated"), data, workspace_id=workspace_id, account_id=account_id)
 
 
+def hold(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID) -> None:
+    """Let one unit at a time go on that adds something to this account which may be added only once."""
+    repository.find(tx, workspace_id, account_id, for_update=True)
+
+
+def own_addresses(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID) -> tuple[str, ...]:
+    """Return our own device-less addresses on an account, the LID first; empty when it is not linked."""
+    row = repository.find(tx, workspace_id, account_id)
+    return tuple(_bare(row[name]) for name in ("lid", "jid") if row[name]) if row is not None else ()
+
+
 def own_address(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID) -> str:
     """Return our own device-less WhatsApp address on an account; empty when it is not linked."""
     row = repository.find(tx, workspace_id, account_id)
-    jid = (row["jid"] or "") if row is not None else ""
-    user, at, server = jid.partition("@")
+    return _bare(row["jid"] or "") if row is not None else ""
+
+
+def _bare(address: str) -> str:
+    user, at, server = address.partition("@")
     return f"{user.partition(':')[0].partition('.')[0]}{at}{server}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 
+from blazz.accounts import phone_silence
 from blazz.accounts import service as accounts
 from blazz.kit.db import Database, Platform, Tx
 from blazz.messaging import repository
@@ -28,4 +29,5 @@ def _refresh_page(tx: Tx, after: uuid.UUID | None) -> tuple[int, uuid.UUID | Non
     rows = accounts.page_of_all(tx, after, _PAGE)
     active = repository.last_activity(tx, [row["id"] for row in rows]) if rows else {}
     accounts.note_health(tx, rows, active)
+    phone_silence.warn(tx, rows)
     return len(rows), rows[-1]["id"] if len(rows) == _PAGE else None

@@ -17,18 +17,23 @@ from blazz.kit.http import CommandsDep, CursorParam, DatabaseDep, LimitParam, Pa
 from blazz.kit.http.idempotency import IdempotencyKeyParam, idempotent
 from blazz.kit.settings import Settings
 from blazz.kit.time import utc_now
-from blazz.messaging import sending, service
+from blazz.messaging import group_receipts, sending, service
+from blazz.messaging.recipients import RecipientCheck
 from blazz.messaging.schemas import (
     BatchAnswer,
     ChatView,
+    MessageChanges,
+    MessageReceipts,
     MessageView,
     SendBatch,
     SendMessage,
     TypingState,
+    message_schema,
 )
 
 router = APIRouter()
 _log = structlog.get_logger(__name__)
+_recipients = RecipientCheck()
 Reader = Annotated[Caller, Depends(needs("messages:read"))]
 Writer = Annotated[Caller, Depends(needs("messages:write"))]
 _CHATS: list[Any] = ["Chats"]
@@ -40,13 +45,18 @@ async def send_message(
     body: SendMessage,
     caller: Writer,
     database: DatabaseDep,
+    commands: CommandsDep,
     settings: SettingsDep,
     idempotency_key: IdempotencyKeyParam = None,
 ) -> Response:
-    """Queue a message. When this answers, it is stored and will be sent, in order, also after a crash."""
+    """Queue a message. When this answers, it is stored and will be sent, in order, also after a crash.
+
+    422 `recipient_not_on_whatsapp` for a new number that WhatsApp does not know, as long as it can be asked.
+    """
     request = idempotent("messages", idempotency_key, body)
     sender = _sender(caller, settings)
-    return _json(await database.write(caller.scope, service.send_one, body, sender, request))
+    refused = (await _recipients.refused(database, commands, caller.scope, [body])).get(0)
+    return _json(await database.write(caller.scope, service.send_one, body, sender, request, refused))
 
 
 @router.post(
@@ -56,19 +66,44 @@ async def send_batch(
     body: SendBatch,
     caller: Writer,
     database: DatabaseDep,
+    commands: CommandsDep,
     settings: SettingsDep,
     idempotency_key: IdempotencyKeyParam = None,
 ) -> Response:
     """Queue many messages at once; each entry of the answer is a message or the problem with it."""
     request = idempotent("messages.batch", idempotency_key, body)
     sender = _sender(caller, settings)
-    return _json(await database.write(caller.scope, service.send_many, body.messages, sender, request))
+    refused = await _recipients.refused(database, commands, caller.scope, body.messages)
+    return _json(await database.write(caller.scope, service.send_many, body.messages, sender, request, refused))
 
 
 @router.get("/messages/{message_id}", tags=_MESSAGES, summary="A message")
 async def get_message(message_id: uuid.UUID, caller: Reader, database: DatabaseDep) -> MessageView:
     """Return a message with its delivery state."""
     return await database.read(caller.scope, service.get_message, message_id)
+
+
+@router.get(
+    "/messages/{message_id}/changes", tags=_MESSAGES, summary="What changed a message", response_model=MessageChanges
+)
+async def list_changes(
+    message_id: uuid.UUID, caller: Reader, database: DatabaseDep, cursor: CursorParam = None, limit: LimitParam = 50
+) -> Response:
+    """Return edits, reactions, votes, pins and a deletion, the latest first, and the text as it was first written."""
+    page = await database.read(caller.scope, service.list_changes, message_id, cursor=cursor, limit=limit)
+    return Response(page.model_dump_json(), media_type="application/json")
+
+
+@router.get("/schemas/message.json", tags=_MESSAGES, summary="JSON Schema of messages", response_model=None)
+async def get_message_schema() -> Response:
+    """Return the schema of a message to send (`SendMessage`) and of one that answers hold (`MessageView`)."""
+    return Response(message_schema(), media_type="application/schema+json")
+
+
+@router.get("/messages/{message_id}/receipts", tags=_MESSAGES, summary="Who has received and read a message")
+async def list_receipts(message_id: uuid.UUID, caller: Reader, database: DatabaseDep) -> MessageReceipts:
+    """Return how far a message got with each person, readers first."""
+    return await database.read(caller.scope, group_receipts.list_receipts, message_id)
 
 
 @router.post("/messages/{message_id}/retry", tags=_MESSAGES, summary="Try a failed message again", status_code=202)
@@ -81,26 +116,23 @@ async def retry_message(
     return await database.read(caller.scope, service.get_message, message_id)
 
 
-@router.get("/chats", tags=_CHATS, summary="Chats, newest first", response_model=Page[ChatView])
+@router.get("/chats", tags=_CHATS, summary="Chats, pinned ones first, then the newest", response_model=Page[ChatView])
 async def list_chats(
     caller: Reader,
     database: DatabaseDep,
     search: Annotated[str | None, Query(max_length=128, description="Name, number or newest text.")] = None,
     account_id: Annotated[uuid.UUID | None, Query(description="Only chats of this number.")] = None,
-    unread: Annotated[bool, Query(description="Only chats with unread messages.")] = False,
+    unread: Annotated[bool, Query(description="Only chats with unread messages, or marked so.")] = False,
+    archived: Annotated[
+        bool | None, Query(description="Only archived chats, or only others (default; a search finds both).")
+    ] = None,
+    label: Annotated[uuid.UUID | None, Query(description="Only chats that carry this label.")] = None,
     cursor: CursorParam = None,
     limit: LimitParam = 50,
 ) -> Response:
-    """Return chats that have messages."""
-    page = await database.read(
-        caller.scope,
-        service.list_chats,
-        search=search,
-        account_id=account_id,
-        unread=unread,
-        cursor=cursor,
-        limit=limit,
-    )
+    """Return chats that have messages; pinned ones come first."""
+    wanted = service.ChatFilter(search, account_id, unread, archived, label)
+    page = await database.read(caller.scope, service.list_chats, wanted, cursor=cursor, limit=limit)
     return Response(page.model_dump_json(), media_type="application/json")
 
 
@@ -142,6 +174,20 @@ async def typing(
         await commands.typing(account_id, address, body.state)
     except BlazzError as error:
         _log.debug("typing not shown", code=error.code)
+
+
+@router.post("/chats/{chat_id}/watch", tags=_CHATS, summary="Say that somebody looks at a chat now", status_code=204)
+async def watch_chat(chat_id: uuid.UUID, caller: Reader, database: DatabaseDep, commands: CommandsDep) -> None:
+    """To be repeated every 30 seconds while it is so. Best effort: nothing is stored.
+
+    The customer is looked up when that was not done today. Where the number may show as online, it does so meanwhile,
+    and the events `presence` and `typing` tell what the customer does, as far as they let others see it.
+    """
+    account_id, address, contact_id = await database.read(caller.scope, service.watched_chat, chat_id)
+    try:
+        await commands.watch_chat(account_id, address, contact_id)
+    except BlazzError as error:
+        _log.debug("chat not watched", code=error.code)
 
 
 async def _tell_read(commands: SessionCommands, marks: service.ReadMarks) -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from blazz import events
 from blazz.kit.db import Tx
-from blazz.messaging import repository
+from blazz.messaging import kinds, repository
+from blazz.messaging.kinds.base import Row
 
 PREVIEW = 200  # characters of the newest message that a chat shows
 
@@ -29,6 +31,35 @@ class NewestMessage:
     preview: str
     from_me: bool
     address: str | None = None
+
+
+def line(row: Row) -> tuple[str, str]:
+    """Return the kind and the text under which the list of chats shows a message."""
+    if row["deleted_at"] is not None:
+        return "deleted", ""
+    return row["kind"], kinds.kind_of(row["kind"]).preview(row["body"], row["content"])[:PREVIEW]
+
+
+def of_row(chat: repository.ChatState, row: Mapping[str, Any], address: str | None = None) -> NewestMessage:
+    """Return what a message's row says of it to its chat."""
+    kind, preview = line(row)
+    return NewestMessage(chat, row["id"], row["timestamp"], kind, preview, row["from_me"], address)
+
+
+def recompute(tx: Tx, workspace_id: uuid.UUID, chat_id: uuid.UUID, *, fewer_unread: int = 0) -> None:
+    """Find a chat's newest message again after some are gone, of which `fewer_unread` may have been unread."""
+    chat = repository.find_chat(tx, workspace_id, chat_id, for_update=True)
+    if chat is None:
+        return
+    values: dict[str, Any] = {"unread_count": max(chat["unread_count"] - fewer_unread, 0)}
+    last = repository.newest_message(tx, workspace_id, chat_id, kinds.QUIET)
+    if last is None:
+        values |= {"last_message_id": None, "last_kind": None, "last_preview": None, "last_from_me": None}
+    else:
+        kind, preview = line(last)
+        values |= {"last_message_id": last["id"], "last_kind": kind, "last_preview": preview}
+        values["last_from_me"] = last["from_me"]
+    repository.change_chat(tx, workspace_id, chat_id, values)
 
 
 @dataclass(frozen=True, slots=True)

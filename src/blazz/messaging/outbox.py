@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -20,7 +20,7 @@ from blazz.accounts import service as accounts
 from blazz.events import Wakeups
 from blazz.kit.db import Tx, Workspace, Workspaces
 from blazz.kit.time import utc_now
-from blazz.messaging import kinds, repository
+from blazz.messaging import changes, kinds, repository
 from blazz.messaging.kinds import MediaFacts, Outgoing, Quote, Uploaded
 from blazz.messaging.model import STATE_ORDER
 
@@ -162,6 +162,27 @@ def expire(tx: Tx, rows: Sequence[RowMapping], now: dt.datetime) -> int:
     return len(late)
 
 
+def put_back(tx: Tx, items: Sequence[OutboxItem], due: Mapping[uuid.UUID, dt.datetime]) -> None:
+    """Undo the claim of `items`: as if it had not been, but due only from the moment that `due` has for each id."""
+    rows = [
+        {
+            "w": item.workspace_id,
+            "i": item.id,
+            "new_state": "sending" if item.attempts > 1 else "queued",
+            "tries": item.attempts - 1,
+            "due": due[item.id],
+        }
+        for item in items
+    ]
+    repository.requeue(tx, rows)
+
+
+def fail(tx: Tx, rows: Sequence[RowMapping], code: str, detail: str) -> None:
+    """Fail waiting messages for good."""
+    now = utc_now()
+    _finish(tx, [(row, "failed", now, code, detail) for row in rows])
+
+
 def accounts_with_due(tx: Tx, now: dt.datetime) -> list[uuid.UUID]:
     """Return the accounts that have due messages (platform scope: an instance looks over all its sessions)."""
     return repository.accounts_with_due(tx, now)
@@ -170,6 +191,40 @@ def accounts_with_due(tx: Tx, now: dt.datetime) -> list[uuid.UUID]:
 def store_payload(tx: Tx, item: OutboxItem, payload: bytes) -> None:
     """Keep the exact bytes of a message whose file is uploaded now, before the first attempt."""
     repository.set_payload(tx, item.workspace_id, item.id, payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """What must be known of a message to get what it waits for: `form` is what its file is made into."""
+
+    body: str
+    form: kinds.MediaTask | None
+
+
+def unwritten(tx: Tx, item: OutboxItem) -> Unwritten:
+    """Return what a message waits for. Raises LookupError when it is gone."""
+    row = repository.find_message(tx, item.workspace_id, item.message_id)
+    if row is None:
+        raise LookupError("the message is gone")
+    return Unwritten(row["body"] or "", row["content"].get("form"))
+
+
+def encode_previewed(tx: Tx, item: OutboxItem, preview: Mapping[str, Any]) -> bytes:
+    """Keep the preview of a text (empty when there is none) and return the message's bytes.
+
+    Raises LookupError when it is gone.
+    """
+    row = repository.find_message(tx, item.workspace_id, item.message_id)
+    if row is None:
+        raise LookupError("the message is gone")
+    content = {**row["content"], "preview": dict(preview)}
+    repository.change_message(tx, item.workspace_id, item.message_id, {"content": content})
+    if preview:
+        data = {"message_id": str(item.message_id), "chat_id": str(item.chat_id)}
+        events.append(tx, "message.updated", data, workspace_id=item.workspace_id, account_id=item.account_id)
+    quoted = row["quoted_wa_message_id"]
+    quote = quote_of(tx, item.workspace_id, row["chat_id"], quoted) if quoted else None
+    return kinds.encode(row["kind"], Outgoing(row["body"], content, quote))
 
 
 def encode_uploaded(tx: Tx, item: OutboxItem, uploaded: Uploaded, facts: MediaFacts) -> bytes:
@@ -224,18 +279,23 @@ def record_results(tx: Tx, results: Sequence[SendResult]) -> None:
 def _finish(tx: Tx, finished: Sequence[tuple[RowMapping, str, dt.datetime, str | None, str | None]]) -> None:
     if not finished:
         return
-    states = {
-        row["id"]: row["state"]
+    found = {
+        row["id"]: row
         for row in repository.find_messages(
             tx, {row["workspace_id"] for row, *_ in finished}, [row["message_id"] for row, *_ in finished]
         )
     }
-    changes: list[dict[str, Any]] = []
+    written: list[dict[str, Any]] = []
+    ended: dict[str, list[RowMapping]] = {"sent": [], "failed": []}
     for row, state, at, code, detail in finished:
-        current = states.get(row["message_id"], "pending")
+        message = found.get(row["message_id"])
+        current = message["state"] if message is not None else "pending"
         # a receipt may have come before this acknowledgement was recorded: never backwards
-        if current == "pending" or STATE_ORDER.get(state, -1) > STATE_ORDER.get(current, 0):
-            changes.append(
+        counts = current == "pending" or STATE_ORDER.get(state, -1) > STATE_ORDER.get(current, 0)
+        if message is not None and (counts or state == "sent"):
+            ended[state].append(message)
+        if counts:
+            written.append(
                 {
                     "w": row["workspace_id"],
                     "i": row["message_id"],
@@ -253,7 +313,9 @@ def _finish(tx: Tx, finished: Sequence[tuple[RowMapping, str, dt.datetime, str |
             if code is not None:
                 data["error"] = {"code": code, "message": detail}
             events.append(tx, "message.status", data, workspace_id=row["workspace_id"], account_id=row["account_id"])
-    repository.set_states(tx, changes)
+    repository.set_states(tx, written)
+    for state, messages in ended.items():
+        changes.finished(tx, messages, state)
     repository.delete_outbox(tx, [row for row, *_ in finished])
 
 

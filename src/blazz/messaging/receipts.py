@@ -12,7 +12,9 @@ from sqlalchemy import RowMapping
 from blazz import events
 from blazz.kit.db import Tx
 from blazz.kit.ids import uuid7
-from blazz.messaging import repository
+from blazz.kit.time import utc_now
+from blazz.messaging import group_receipts, repository
+from blazz.messaging.addresses import is_group
 from blazz.messaging.model import STATE_ORDER, InboundReceipt
 
 
@@ -30,22 +32,32 @@ def store_receipts(tx: Tx, batch: Sequence[InboundReceipt]) -> None:
     for row in rows:
         by_id.setdefault((row["account_id"], row["wa_message_id"]), []).append(row)
     reached: dict[uuid.UUID, tuple[RowMapping, str, dt.datetime]] = {}
+    in_groups: dict[uuid.UUID, RowMapping] = {}
     steps: list[dict[str, Any]] = []
-    read_chats: dict[uuid.UUID, tuple[RowMapping, int]] = {}
+    read_chats: dict[uuid.UUID, RowMapping] = {}
     for receipt in batch:
         for wa_id in receipt.wa_message_ids:
             for row in by_id.get((receipt.account_id, wa_id), ()):
                 if row["from_me"] and not receipt.from_me:
-                    _reach(reached, row, receipt.state, receipt.at)
+                    if is_group(receipt.chat):
+                        in_groups[row["id"]] = row
+                    else:
+                        _reach(reached, row, receipt.state, receipt.at)
                     steps.append(_step(row, receipt))
                 elif not row["from_me"] and receipt.from_me and receipt.state != "delivered":
                     known = read_chats.get(row["chat_id"])
-                    if known is None or known[1] < row["position"]:
-                        read_chats[row["chat_id"]] = (row, row["position"])
+                    if known is None or _place(known) < _place(row):
+                        read_chats[row["chat_id"]] = row
     repository.add_receipts(tx, steps)
     _write_states(tx, reached)
-    for row, position in read_chats.values():
-        _read_elsewhere(tx, row, position)
+    group_receipts.advance(tx, in_groups, utc_now())
+    for row in read_chats.values():
+        _read_elsewhere(tx, row)
+
+
+def _place(row: RowMapping) -> tuple[int, int]:
+    """Return where a message stands in its chat."""
+    return row["position"], row["history_rank"]
 
 
 def _reach(
@@ -80,9 +92,9 @@ def _write_states(tx: Tx, reached: dict[uuid.UUID, tuple[RowMapping, str, dt.dat
         )
 
 
-def _read_elsewhere(tx: Tx, row: RowMapping, position: int) -> None:
+def _read_elsewhere(tx: Tx, row: RowMapping) -> None:
     """Somebody read on the phone: what lies up to that message is not unread any more."""
-    unread = repository.count_inbound_after(tx, row["workspace_id"], row["chat_id"], position)
+    unread = repository.count_inbound_after(tx, row["workspace_id"], row["chat_id"], *_place(row))
     chat = repository.find_chat(tx, row["workspace_id"], row["chat_id"])
     if chat is None or chat["unread_count"] <= unread:
         return

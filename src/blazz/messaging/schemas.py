@@ -3,71 +3,53 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
+import json
 import uuid
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, TypeAdapter, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
-from blazz.kit.http import Model, RequestModel
+from blazz.contacts.views import ContactSummary
+from blazz.kit.http import Model, Page, RequestModel
+from blazz.messaging import kinds
 
-TEXT_MAX = 4096  # characters; WhatsApp Business Platform's limit of a text message
-CAPTION_MAX = 1024
 State = Literal["received", "pending", "sent", "delivered", "read", "played", "failed"]
 
 
-class TextBody(RequestModel):
-    """The text of a message."""
-
-    body: str = Field(min_length=1, max_length=TEXT_MAX)
-    preview_url: bool | None = Field(None, description="Accepted for compatibility; previews are not made.")
-
-    @model_validator(mode="after")
-    def _not_blank(self) -> TextBody:
-        if not self.body.strip():
-            raise PydanticCustomError("blank_text", "A text must hold more than white space.")
-        return self
-
-
-class MediaBody(RequestModel):
-    """A file that was uploaded before, by its id."""
-
-    id: uuid.UUID | None = None
-    link: str | None = Field(None, max_length=2048, description="Not supported yet; upload the file and use its id.")
-    caption: str | None = Field(None, max_length=CAPTION_MAX)
-    filename: str | None = Field(None, max_length=255, description="Documents only.")
+MENTIONS_MAX = 100  # people that one message of ours mentions
 
 
 class ContextBody(RequestModel):
-    """Marks a reply: the id of the message that it answers."""
+    """What the message refers to."""
 
-    message_id: uuid.UUID
+    message_id: uuid.UUID | None = Field(None, description="The message that it answers.")
+    mentions: list[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]] = Field(
+        default_factory=list,
+        max_length=MENTIONS_MAX,
+        description="People that the text names as `@digits of their address`: ids of contacts, numbers or addresses.",
+    )
+    forwarded: bool = Field(False, description="Show it as forwarded.")
 
 
-SendType = Literal["text", "image", "video", "audio", "document"]
-
-
-class SendMessage(RequestModel):
+class SendBase(RequestModel):
     """A message to send; the field named like `type` holds its content."""
 
     account_id: uuid.UUID | None = Field(None, description="The sending number; the chat's own or the primary one.")
     to: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)] = Field(
-        description="A phone number, a chat's or contact's id, or a WhatsApp address (`...@lid`)."
+        description="A phone number, a chat's or contact's id, a WhatsApp address (`...@lid`), `@username`, or a "
+        "business-scoped id; the last two of a contact that has them."
     )
     messaging_product: Literal["whatsapp"] | None = None
-    recipient_type: Literal["individual"] | None = None
-    type: SendType
-    text: TextBody | None = None
-    image: MediaBody | None = None
-    video: MediaBody | None = None
-    audio: MediaBody | None = None
-    document: MediaBody | None = None
+    recipient_type: Literal["individual", "group"] | None = None
+    type: str
     context: ContextBody | None = None
     client_ref: str | None = Field(None, max_length=64, description="Your own mark; comes back with the message.")
 
     @model_validator(mode="after")
-    def _content_fits_type(self) -> SendMessage:
-        given = {name for name in ("text", "image", "video", "audio", "document") if getattr(self, name) is not None}
+    def _content_fits_type(self) -> SendBase:
+        given = {kind.name for kind in kinds.SENDABLE if getattr(self, kind.name) is not None}
         if given != {self.type}:
             raise PydanticCustomError(
                 "content_mismatch",
@@ -77,9 +59,21 @@ class SendMessage(RequestModel):
         return self
 
     @property
-    def file(self) -> MediaBody | None:
-        """The media content, None for a text."""
-        return None if self.type == "text" else getattr(self, self.type)
+    def content(self) -> Any:
+        """The content object."""
+        return getattr(self, self.type)
+
+
+if TYPE_CHECKING:
+    SendMessage = SendBase
+else:
+    SendMessage = create_model(
+        "SendMessage",
+        __base__=SendBase,
+        __doc__=SendBase.__doc__,
+        type=(Literal[tuple(kind.name for kind in kinds.SENDABLE)], ...),
+        **{kind.name: (kind.request | None, None) for kind in kinds.SENDABLE},
+    )
 
 
 class SendBatch(RequestModel):
@@ -94,39 +88,23 @@ class TypingState(RequestModel):
     state: Literal["composing", "recording", "paused"]
 
 
-class TextView(Model):
-    """A text."""
-
-    body: str
-
-
-class MediaPart(Model):
-    """A file of a message. `thumbnail` is a tiny blurred picture as a data URL."""
-
-    id: uuid.UUID
-    mime_type: str
-    status: Literal["pending", "completed", "failed"]
-    caption: str | None = None
-    filename: str | None = None
-    size: int | None = None
-    width: int | None = None
-    height: int | None = None
-    thumbnail: str | None = None
-    voice: bool | None = None
-    seconds: int | None = None
-
-
-class UnsupportedPart(Model):
-    """Something that WhatsApp delivered and that Blazz does not show yet; nothing of it is dropped."""
-
-    kind: str | None = None
-
-
 class ContextView(Model):
-    """The message that this one answers; the id is null when it is not stored here."""
+    """What a message refers to; `message_id` is null when the message that it answers is not stored here."""
 
-    message_id: uuid.UUID | None
-    wa_message_id: str
+    message_id: uuid.UUID | None = None
+    wa_message_id: str | None = None
+    mentions: list[str] = Field(default_factory=list, description="WhatsApp addresses of the people it names.")
+    forwarded: bool = False
+    frequently_forwarded: bool = False
+
+
+class ReactionView(Model):
+    """An emoji of one person. `author` is a WhatsApp address, empty for our own."""
+
+    emoji: str
+    author: str
+    from_me: bool
+    at: dt.datetime
 
 
 class ErrorView(Model):
@@ -142,29 +120,111 @@ class Author(Model):
     id: uuid.UUID
 
 
-class MessageView(Model):
-    """A message of a chat."""
+class ChatContact(Model):
+    """A person as chats show them."""
+
+    id: uuid.UUID
+    name: str | None
+    push_name: str | None
+    phone: str | None
+    lid: str | None = None
+    username: str | None = None
+    business_id: str | None = None
+    verified_name: str | None = None
+    picture_id: uuid.UUID | None = None
+    display_name: str
+
+    @classmethod
+    def of(cls, person: ContactSummary | None) -> ChatContact | None:
+        """Return what is shown of a contact."""
+        if person is None:
+            return None
+        return cls.model_construct(**{name: getattr(person, name) for name in cls.model_fields})
+
+
+class ReceiptCounts(Model):
+    """How many of a group's other members a message has reached."""
+
+    recipients: int = Field(description="How many it was sent to; 0 while that is not known.")
+    delivered: int
+    read: int
+    played: int
+
+
+class RecipientReceipt(Model):
+    """How far a message got with one person."""
+
+    address: str
+    contact: ChatContact | None
+    delivered_at: dt.datetime | None
+    read_at: dt.datetime | None
+    played_at: dt.datetime | None
+
+
+class MessageReceipts(Model):
+    """Who has received and read a message, readers first. Whom it has not reached is not listed."""
+
+    data: list[RecipientReceipt]
+    counts: ReceiptCounts
+
+
+class MessageBase(Model):
+    """A message of a chat; the field named like `type` holds its content, unless it was deleted."""
 
     id: uuid.UUID
     chat_id: uuid.UUID
     account_id: uuid.UUID
     direction: Literal["inbound", "outbound"]
     type: str
-    text: TextView | None = None
-    image: MediaPart | None = None
-    video: MediaPart | None = None
-    audio: MediaPart | None = None
-    document: MediaPart | None = None
-    unsupported: UnsupportedPart | None = None
+    author: str = Field("", description="WhatsApp address of who wrote it; empty for our own.")
+    sender: ChatContact | None = Field(None, description="In groups: the contact who wrote it.")
+    receipts: ReceiptCounts | None = Field(None, description="Of our messages in groups.")
     context: ContextView | None = None
     state: State
     error: ErrorView | None = None
     timestamp: dt.datetime
     wa_message_id: str
     position: int
+    history_rank: int = Field(0, description="Order within a position; above 0 for what came as history.")
     sent_by: Author | None = None
-    source: Literal["customer", "api", "inbox", "phone"]
+    source: Literal["customer", "api", "inbox", "phone", "system"]
     client_ref: str | None = None
+    reactions: list[ReactionView] = Field(default_factory=list)
+    edited_at: dt.datetime | None = None
+    deleted_at: dt.datetime | None = Field(None, description="Deleted for everyone; there is no content any more.")
+    hidden_at: dt.datetime | None = Field(None, description="Deleted for this workspace only; lists leave it out.")
+    pinned_until: dt.datetime | None = None
+    starred_at: dt.datetime | None = None
+    view_once: bool = False
+    expires_at: dt.datetime | None = Field(None, description="When the phones of the chat remove it.")
+    offline: bool = Field(False, description="Came in while the number was not connected.")
+    target_id: uuid.UUID | None = Field(None, description="Of a change: the message that it is about.")
+
+
+if TYPE_CHECKING:
+    MessageView = MessageBase
+else:
+    MessageView = create_model(
+        "MessageView",
+        __base__=MessageBase,
+        __doc__=MessageBase.__doc__,
+        **{kind.name: (kind.view | None, None) for kind in kinds.SHOWN},
+    )
+
+
+class OriginalText(Model):
+    """The text or caption of a message as it was first written."""
+
+    body: str | None
+
+
+class MessageChanges(Page[MessageView]):
+    """What has changed a message: edits, reactions, votes, pins, a deletion, the latest first.
+
+    `original` is there for a message that was edited and not deleted.
+    """
+
+    original: OriginalText | None = None
 
 
 class LastMessage(Model):
@@ -178,27 +238,36 @@ class LastMessage(Model):
     timestamp: dt.datetime
 
 
-class ChatContact(Model):
-    """The person of a chat."""
+class ChatLabel(Model):
+    """A label that a chat carries."""
 
     id: uuid.UUID
-    name: str | None
-    push_name: str | None
-    phone: str | None
-    lid: str | None = None
-    display_name: str
+    name: str
+    colour: int
 
 
 class ChatView(Model):
-    """A conversation with one person on one number."""
+    """A conversation with one person or group on one number."""
 
     id: uuid.UUID
     account_id: uuid.UUID
     kind: Literal["direct", "group"]
     contact: ChatContact | None
+    name: str | None = Field(None, description="Of a group: its subject.")
+    member_count: int | None = Field(None, description="Of a group, ourselves included.")
+    closed: Literal["left", "removed", "pending", "announcement", "suspended", "deleted"] | None = Field(
+        None, description="Of a group: why this number cannot write to it."
+    )
     last_message: LastMessage | None
     unread_count: int
     last_message_at: dt.datetime | None
+    archived: bool = False
+    pinned: bool = False
+    muted_until: dt.datetime | None = Field(None, description="The year 9999: for ever.")
+    marked_unread: bool = Field(False, description="By hand, without unread messages.")
+    labels: list[ChatLabel] = Field(default_factory=list)
+    timer_s: int | None = Field(None, description="How long new messages stay, in seconds; 0 or null: for ever.")
+    more_on_phone: bool | None = Field(None, description="Whether the phone has older messages; null: not known.")
 
 
 class BatchItem(Model):
@@ -212,3 +281,14 @@ class BatchAnswer(Model):
     """One entry per message, in the order of the request."""
 
     data: list[BatchItem]
+
+
+@functools.cache
+def message_schema() -> str:
+    """Return a JSON Schema (2020-12) with the definitions `SendMessage` and `MessageView`, as JSON."""
+    sent: Any = ("send", "validation", TypeAdapter(SendMessage))
+    shown: Any = ("view", "serialization", TypeAdapter(MessageView))
+    _, schema = TypeAdapter.json_schemas([sent, shown], title="Messages of Blazz")
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["$ref"] = "#/$defs/SendMessage"
+    return json.dumps(schema)

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from sqlalchemy import RowMapping
+
 from blazz import events
+from blazz.accounts import restrictions
 from blazz.accounts import service as accounts
 from blazz.contacts import service as contacts
-from blazz.contacts.resolve import Peer, resolve
 from blazz.kit.db import Tx
 from blazz.kit.errors import BlazzError, FieldError, conflict, invalid, not_found
+from blazz.kit.fetch import parse_url
 from blazz.kit.ids import uuid7, whatsapp_message_id
-from blazz.kit.phones import parse_phone
 from blazz.kit.time import utc_now
 from blazz.media import service as media
-from blazz.messaging import kinds, newest, outbox, repository
-from blazz.messaging.addresses import is_group, lid_of, phone_of
-from blazz.messaging.kinds import Outgoing
+from blazz.messaging import admins, changes, kinds, newest, outbox, repository
+from blazz.messaging.addresses import is_group
+from blazz.messaging.group_receipts import RECIPIENTS
+from blazz.messaging.kinds import Envelope, Outgoing, Target
+from blazz.messaging.kinds.envelope import new_secret
+from blazz.messaging.recipients import as_uuid, contact_of
+from blazz.messaging.repository import group_messages
+from blazz.messaging.rows import message_row
 from blazz.messaging.schemas import SendMessage
 from blazz.messaging.tables import messages
 from blazz.messaging.tables import outbox as outbox_table
 from blazz.messaging.views import Row
-from blazz.workspaces import service as workspaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,65 +45,191 @@ class Sender:
 def send(tx: Tx, request: SendMessage, sender: Sender) -> tuple[dict[str, Any], events.EventDraft]:
     """Queue a message; returns its row and the event whose position it will have.
 
-    Raises BlazzError: `invalid_phone`, `link_not_supported`, `groups_not_supported`, `media_not_found` (422),
-    `account_not_linked`, `media_not_ready` (409), `not_found` (404).
+    Raises BlazzError: `invalid_phone`, `message_not_in_chat` and the refusals of the kind (422), `account_not_linked`,
+    `not_a_group_member`, `only_admins_write`, `media_not_ready` (409), `not_found` (404).
     """
-    file = request.file
-    if file is not None:
-        _check_file(request)
+    kind = kinds.BY_NAME[request.type]
     chat, account = _target(tx, request)
-    quote = None
-    quoted_id = None
-    if request.context is not None:
-        quoted_id = _quoted_id(tx, request.context.message_id, chat.id)
-        quote = outbox.quote_of(tx, tx.workspace_id, chat.id, quoted_id)
-    body = request.text.body if request.text is not None else (file.caption if file is not None else None)
-    content: dict[str, Any] = {"client_ref": request.client_ref} if request.client_ref else {}
-    if file is not None:
-        assert file.id is not None
-        _check_type(request.type, media.facts_for_sending(tx, file.id).mime_type)
-        if file.filename:
-            content["filename"] = file.filename
-    payload = kinds.encode("text", Outgoing(body, content, quote)) if file is None else None
+    sender = _patient(sender, account)
+    draft = kind.draft(request.content, ChatLookup(tx, chat))
+    if draft.kind is not None:
+        kind, draft = _copy(kinds.BY_NAME[draft.kind], draft)
+    quoted = request.context.message_id if request.context is not None else None
+    quoted_id = _quoted_id(tx, quoted, chat.id) if quoted is not None else None
+    content: dict[str, Any] = {**draft.content, **_around(tx, request, kind, draft, chat)}
+    if request.client_ref:
+        content["client_ref"] = request.client_ref
+    target = None
+    if draft.target_id is not None:
+        events.see_all_rows(tx, tx.workspace_id)
+        target = repository.find_message(tx, tx.workspace_id, draft.target_id, for_update=True)
+        if target is None:
+            raise not_found("message")
+        if target["state"] == "failed" and not draft.local:
+            text = "That message of yours was never sent."
+            raise kinds.refuse("message_not_sent", text, request.type, "message_id")
     now = utc_now()
-    message_id, wa_message_id = uuid7(), whatsapp_message_id()
-    row: dict[str, Any] = {
-        "id": message_id,
-        "workspace_id": tx.workspace_id,
-        "account_id": account["id"],
-        "chat_id": chat.id,
-        "wa_message_id": wa_message_id,
-        "from_me": True,
-        "author": "",
-        "kind": request.type,
-        "body": body,
-        "content": content,
-        "media_id": file.id if file is not None else None,
-        "quoted_wa_message_id": quoted_id,
-        "state": "pending",
-        "state_at": now,
-        "error_code": None,
-        "error_detail": None,
-        "source": sender.source,
-        "sent_by": sender.user_id,
-        "timestamp": now,
-        "created_at": now,
-        "flags": None,
-        "raw": None,
-    }
-    draft = events.append(
-        tx,
-        "message.sent",
-        {"message_id": str(message_id), "chat_id": str(chat.id), "state": "pending"},
+    row = message_row(
+        id=uuid7(),
+        workspace_id=tx.workspace_id,
         account_id=account["id"],
+        chat_id=chat.id,
+        wa_message_id=whatsapp_message_id(),
+        from_me=True,
+        kind=kind.name,
+        body=draft.body,
+        content=content,
+        media_id=draft.media_id,
+        quoted_wa_message_id=quoted_id,
+        state="sent" if draft.local else "pending",
+        state_at=now,
+        source=sender.source,
+        sent_by=sender.user_id,
+        timestamp=now,
+        created_at=now,
+        target_wa_id=target["wa_message_id"] if target is not None else None,
+        target_id=draft.target_id,
+        flags=_recipients(tx, chat),
     )
-    events.insert_at_position(tx, messages, row, draft)
-    events.insert_at_position(tx, outbox_table, _outbox_row(row, chat.address, payload, request.type, sender), draft)
-    preview = (body or "")[: newest.PREVIEW]
-    newest.note(tx, newest.NewestMessage(chat, message_id, now, request.type, preview, from_me=True))
-    events.append(tx, "chat.updated", {"chat_id": str(chat.id)}, account_id=account["id"])
-    outbox.wake(tx, account["id"])
-    return row, draft
+    payload = None if kind.waits(draft.media_id, content) else _encode(tx, row, target, chat.address)
+    drafted = _announce(tx, row, target)
+    events.insert_at_position(tx, messages, row, drafted)
+    if not draft.local:
+        queued = _outbox_row(row, chat.address, payload, kind.name, sender)
+        events.insert_at_position(tx, outbox_table, queued, drafted)
+        outbox.wake(tx, account["id"])
+    columns = kind.of_chat(content)
+    if columns:
+        repository.change_chat(tx, tx.workspace_id, chat.id, columns)
+    if target is None and not kind.quiet:
+        newest.note(tx, newest.of_row(chat, row))
+        events.append(tx, "chat.updated", {"chat_id": str(chat.id)}, account_id=account["id"])
+    return row, drafted
+
+
+def _copy(kind: kinds.Kind, draft: kinds.Draft) -> tuple[kinds.Kind, kinds.Draft]:
+    """Return kind and draft of a forwarded message."""
+    if not kind.forwards:
+        text = f"A message of type {kind.name} cannot be forwarded."
+        raise kinds.refuse("not_forwardable", text, "forward", "message_id")
+    content = {**kind.copied(draft.content), "context": draft.content["context"]}
+    return kind, replace(draft, content=content)
+
+
+def _announce(tx: Tx, row: dict[str, Any], target: Row | None) -> events.EventDraft:
+    """Append the event whose position the message has: of itself, or of what it does to another."""
+    if target is not None:
+        told = changes.apply(tx, row, target)
+        if told is None:
+            raise conflict("nothing_to_change", "This changes nothing: the message is like that already.")
+        return told
+    data = {"message_id": str(row["id"]), "chat_id": str(row["chat_id"]), "state": row["state"]}
+    return events.append(tx, "message.sent", data, account_id=row["account_id"])
+
+
+def _encode(tx: Tx, row: Row, target: Row | None, address: str) -> bytes:
+    """Return the exact bytes of a message without a file."""
+    quoted = row["quoted_wa_message_id"]
+    quote = outbox.quote_of(tx, row["workspace_id"], row["chat_id"], quoted) if quoted else None
+    return kinds.encode(
+        row["kind"],
+        Outgoing(
+            row["body"],
+            row["content"],
+            quote,
+            target=_key(target, address) if target is not None else None,
+            target_content=target["content"] if target is not None else {},
+            own=accounts.own_addresses(tx, row["workspace_id"], row["account_id"]) if target is not None else (),
+        ),
+    )
+
+
+def _key(target: Row, address: str) -> Target:
+    author = target["author"] if is_group(address) and not target["from_me"] else ""
+    return Target(target["wa_message_id"], target["from_me"], author, address)
+
+
+def _around(
+    tx: Tx, request: SendMessage, kind: kinds.Kind, draft: kinds.Draft, chat: repository.ChatState
+) -> dict[str, Any]:
+    """Return what a message's content keeps of what goes around it. Changes and settings of the chat have nothing."""
+    context = request.context
+    if kind.changes or kind.quiet:
+        if context is not None:
+            raise kinds.refuse("context_not_allowed", f"A message of type {kind.name} has no context.", "context")
+        return {}
+    carried = Envelope.of_content(draft.content)
+    around = Envelope(
+        mentions=tuple(_address_of(tx, person) for person in context.mentions) if context is not None else (),
+        forwarded=max(carried.forwarded, 1 if context is not None and context.forwarded else 0),
+        view_once=carried.view_once,
+        expires_s=chat.timer_s or 0,
+    )
+    return {**around.stored(), **new_secret()}
+
+
+def _address_of(tx: Tx, person: str) -> str:
+    """Return the WhatsApp address of somebody who is mentioned."""
+    known_id = as_uuid(person)
+    contact_id = known_id if known_id is not None else contact_of(tx, person)
+    phone, lid = contacts.addresses_of(tx, tx.workspace_id, contact_id)
+    if phone is None and lid is None:
+        raise not_found("contact")
+    return f"{lid}@lid" if lid else f"{(phone or '').removeprefix('+')}@s.whatsapp.net"
+
+
+@dataclass(frozen=True, slots=True)
+class ChatLookup:
+    """What a message to a chat may refer to."""
+
+    tx: Tx
+    chat: repository.ChatState
+
+    @property
+    def is_group(self) -> bool:
+        """Whether the chat is a group's."""
+        return is_group(self.chat.address)
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether our number administers the chat's group."""
+        return admins.is_admin(self.tx, self.tx.workspace_id, self.chat.id, None)
+
+    @property
+    def timer_s(self) -> int:
+        """How long new messages of the chat stay, in seconds; 0 for ever."""
+        return self.chat.timer_s or 0
+
+    def message(self, message_id: uuid.UUID, field: str, *, any_chat: bool = False) -> Row:
+        """Return a message of the chat; with `any_chat` of the workspace."""
+        row = repository.find_message(self.tx, self.tx.workspace_id, message_id)
+        here = row is not None and (any_chat or row["chat_id"] == self.chat.id)
+        if row is None or not here or row["target_wa_id"] is not None or row["kind"] in kinds.QUIET:
+            text = "There is no such message in this chat."
+            raise invalid(text, code="message_not_in_chat", errors=[FieldError(field, text, "not_found")])
+        return row
+
+    def file(self, media_id: uuid.UUID) -> kinds.FileFacts:
+        """Return a file of the workspace that can be sent."""
+        facts = media.facts_for_sending(self.tx, media_id)
+        return kinds.FileFacts(
+            media_id,
+            facts.mime_type,
+            facts.filename,
+            facts.size,
+            facts.width,
+            facts.height,
+            plain=bool(facts.details.get("plain")),
+        )
+
+    def fetch(self, url: str, family: str, filename: str | None) -> uuid.UUID:
+        """Have a file fetched by its address."""
+        parse_url(url)
+        return media.expect_file(self.tx, url, family, filename)
+
+    def make(self, media_id: uuid.UUID, task: kinds.MediaTask) -> None:
+        """Have something made of a file before the message leaves."""
+        media.have_made(self.tx, media_id, task)
 
 
 def retry(tx: Tx, message_id: uuid.UUID, sender: Sender) -> uuid.UUID:
@@ -107,16 +239,24 @@ def retry(tx: Tx, message_id: uuid.UUID, sender: Sender) -> uuid.UUID:
         raise not_found("message")
     if row["state"] != "failed" or not row["from_me"]:
         raise conflict("not_failed", "Only a message of yours that failed can be tried again.")
-    _own_account(tx, row)
+    sender = _patient(sender, _own_account(tx, row))
     chat = repository.find_chat(tx, tx.workspace_id, row["chat_id"])
     assert chat is not None
     now = utc_now()
-    payload = None
-    if row["media_id"] is None:
-        quoted = row["quoted_wa_message_id"]
-        quote = outbox.quote_of(tx, tx.workspace_id, row["chat_id"], quoted) if quoted else None
-        payload = kinds.encode(row["kind"], Outgoing(row["body"], row["content"], quote))
+    target = None
+    if row["target_id"] is not None:
+        events.see_all_rows(tx, tx.workspace_id)
+        target = repository.find_message(tx, tx.workspace_id, row["target_id"], for_update=True)
+        if target is None:
+            raise not_found("message")
+        kinds.kind_of(row["kind"]).in_time(target, now)
+    waits = kinds.kind_of(row["kind"]).waits(row["media_id"], row["content"])
+    if row["media_id"] is not None:
+        media.try_again(tx, row["media_id"], row["content"].get("form"))
+    payload = None if waits else _encode(tx, row, target, chat["address"])
     repository.set_states(tx, [repository.state_row(row, "pending", now)])
+    if target is not None:
+        changes.rebuild(tx, target)
     draft = events.append(
         tx,
         "message.status",
@@ -127,6 +267,13 @@ def retry(tx: Tx, message_id: uuid.UUID, sender: Sender) -> uuid.UUID:
     events.insert_at_position(tx, outbox_table, queued, draft)
     outbox.wake(tx, row["account_id"])
     return message_id
+
+
+def _patient(sender: Sender, account: Row) -> Sender:
+    """Let a message of a restricted number wait for the end of the restriction, and its own time after that."""
+    now = utc_now()
+    end = restrictions.held_until(account, now)
+    return sender if end is None else replace(sender, expiry=sender.expiry + (end - now))
 
 
 def _outbox_row(message: Row, recipient: str, payload: bytes | None, kind: str, sender: Sender) -> dict[str, Any]:
@@ -153,12 +300,12 @@ def _outbox_row(message: Row, recipient: str, payload: bytes | None, kind: str, 
 def _target(tx: Tx, request: SendMessage) -> tuple[repository.ChatState, Row]:
     """Return the chat to write to and the account to write from."""
     to = request.to
-    known_id = _as_uuid(to)
+    known_id = as_uuid(to)
     if known_id is not None:
         row = repository.find_chat(tx, tx.workspace_id, known_id)
         if row is not None:
             if row["kind"] == "group":
-                raise _no_groups()
+                return _group(tx, request, row)
             account = accounts.for_sending(tx, request.account_id) if request.account_id else _own_account(tx, row)
             if account["id"] == row["account_id"]:
                 return repository.chat_state(row), account
@@ -167,7 +314,13 @@ def _target(tx: Tx, request: SendMessage) -> tuple[repository.ChatState, Row]:
         account = accounts.for_sending(tx, request.account_id)
         return _chat_with(tx, account, known_id), account
     account = accounts.for_sending(tx, request.account_id)
-    return _chat_with(tx, account, _contact_of(tx, to)), account
+    if is_group(to):
+        known = repository.find_chats(tx, [tx.workspace_id], account["id"], [to])
+        row = repository.find_chat(tx, tx.workspace_id, known[0]["id"]) if known else None
+        if row is None:
+            raise _not_a_member()
+        return _group(tx, request, row)
+    return _chat_with(tx, account, contact_of(tx, to)), account
 
 
 def _own_account(tx: Tx, chat: Row) -> Row:
@@ -178,21 +331,6 @@ def _own_account(tx: Tx, chat: Row) -> Row:
             raise
         text = "The number of this chat was removed; name another one in `account_id`."
         raise conflict("account_not_linked", text) from None
-
-
-def _contact_of(tx: Tx, to: str) -> uuid.UUID:
-    if "@" in to:
-        if is_group(to):
-            raise _no_groups()
-        phone, lid = phone_of(to), lid_of(to)
-        if phone is None and lid is None:
-            text = "Not a WhatsApp address; expected ...@s.whatsapp.net or ...@lid."
-            raise invalid(text, code="invalid_address", errors=[FieldError("to", text, "invalid_address")])
-    else:
-        country = "" if to.startswith("+") else workspaces.default_country(tx, tx.workspace_id)
-        return contacts.ensure_by_phone(tx, parse_phone(to, country, field="to"))
-    peer = Peer(tx.workspace_id, phone, lid)
-    return resolve(tx, [peer]).contact_ids[peer]
 
 
 def _chat_with(tx: Tx, account: Row, contact_id: uuid.UUID | None) -> repository.ChatState:
@@ -218,32 +356,23 @@ def _quoted_id(tx: Tx, message_id: uuid.UUID, chat_id: uuid.UUID) -> str:
     return str(row["wa_message_id"])
 
 
-def _check_file(request: SendMessage) -> None:
-    file = request.file
-    assert file is not None
-    if file.link is not None:
-        text = "Sending by link is not supported; upload the file to /api/v1/media and use its id."
-        raise invalid(text, code="link_not_supported", errors=[FieldError(f"{request.type}.link", text)])
-    if file.id is None:
-        text = "The id of an uploaded file is needed."
-        raise invalid(text, code="media_id_missing", errors=[FieldError(f"{request.type}.id", text, "missing")])
-    if request.type == "audio" and file.caption:
-        text = "Audio has no caption."
-        raise invalid(text, code="caption_not_allowed", errors=[FieldError("audio.caption", text)])
+def _group(tx: Tx, request: SendMessage, chat: RowMapping) -> tuple[repository.ChatState, Row]:
+    """Return a group's chat and its number, which alone can write there."""
+    account = _own_account(tx, chat)
+    if request.account_id is not None and request.account_id != account["id"]:
+        raise _not_a_member()
+    if chat["closed"] == "announcement":
+        raise conflict("only_admins_write", "Only admins can write to this group.")
+    if chat["closed"] is not None:
+        raise _not_a_member()
+    return repository.chat_state(chat), account
 
 
-def _check_type(kind: str, mime_type: str) -> None:
-    if kind != "document" and not mime_type.startswith(kind + "/"):
-        text = f"The file is {mime_type}, which cannot be sent as {kind}; send it as document."
-        raise invalid(text, code="media_type_mismatch", errors=[FieldError(f"{kind}.id", text)])
+def _recipients(tx: Tx, chat: repository.ChatState) -> dict[str, int] | None:
+    """Return the flag of a message in a group: how many others it goes to."""
+    members = group_messages.groups_among(tx, [tx.workspace_id], [chat.id]) if is_group(chat.address) else {}
+    return {RECIPIENTS: members[chat.id] - 1} if members.get(chat.id) else None
 
 
-def _no_groups() -> BlazzError:
-    return invalid("Sending to groups is not supported yet.", code="groups_not_supported")
-
-
-def _as_uuid(text: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(text) if len(text) == 36 else None
-    except ValueError:
-        return None
+def _not_a_member() -> BlazzError:
+    return conflict("not_a_group_member", "This number is not a member of the group, so it cannot write there.")

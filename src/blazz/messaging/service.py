@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from sqlalchemy import RowMapping
 
 from blazz import events
 from blazz.contacts import service as contacts
@@ -15,8 +17,17 @@ from blazz.kit.errors import BlazzError, not_found
 from blazz.kit.http import Page
 from blazz.kit.http.cursors import decode_cursor, encode_cursor
 from blazz.kit.http.idempotency import IdempotentRequest, recall, remember
-from blazz.messaging import repository, sending
-from blazz.messaging.schemas import BatchAnswer, BatchItem, ChatView, MessageView, SendMessage
+from blazz.messaging import repository, sending, settings
+from blazz.messaging.kinds.edit import BEFORE
+from blazz.messaging.schemas import (
+    BatchAnswer,
+    BatchItem,
+    ChatView,
+    MessageChanges,
+    MessageView,
+    OriginalText,
+    SendMessage,
+)
 from blazz.messaging.views import chat_views, message_views
 
 ACCEPTED = 202
@@ -31,11 +42,19 @@ class Answer:
     body: str = ""
 
 
-def send_one(tx: Tx, request: SendMessage, sender: sending.Sender, idempotent: IdempotentRequest | None) -> Answer:
-    """Queue one message, or repeat the answer of an earlier equal request."""
+def send_one(
+    tx: Tx,
+    request: SendMessage,
+    sender: sending.Sender,
+    idempotent: IdempotentRequest | None,
+    refused: BlazzError | None = None,
+) -> Answer:
+    """Queue one message unless it is `refused` already, or repeat the answer of an earlier equal request."""
     answer = Answer()
     if idempotent is not None and _recalled(tx, idempotent, answer):
         return answer
+    if refused is not None:
+        raise refused
     queued: list[tuple[dict[str, Any], events.EventDraft]] = []
 
     def finish(last: Tx) -> None:
@@ -49,9 +68,13 @@ def send_one(tx: Tx, request: SendMessage, sender: sending.Sender, idempotent: I
 
 
 def send_many(
-    tx: Tx, requests: Sequence[SendMessage], sender: sending.Sender, idempotent: IdempotentRequest | None
+    tx: Tx,
+    requests: Sequence[SendMessage],
+    sender: sending.Sender,
+    idempotent: IdempotentRequest | None,
+    refused: Mapping[int, BlazzError] | None = None,
 ) -> Answer:
-    """Queue up to 100 messages in one unit; one that is refused leaves the others alone."""
+    """Queue up to 100 messages in one unit; one that is refused (some may be already) leaves the others alone."""
     answer = Answer()
     if idempotent is not None and _recalled(tx, idempotent, answer):
         return answer
@@ -69,7 +92,10 @@ def send_many(
             remember(last, idempotent, answer.status, answer.body)
 
     tx.before_commit("messaging.answer", finish)
-    for request in requests:
+    for place, request in enumerate(requests):
+        if refused and place in refused:
+            outcomes.append(refused[place])
+            continue
         try:
             queued.append(sending.send(tx, request, sender))
             outcomes.append(len(queued) - 1)
@@ -86,25 +112,63 @@ def get_message(tx: Tx, message_id: uuid.UUID) -> MessageView:
     return message_views(tx, [row])[0]
 
 
-def list_chats(
-    tx: Tx, *, search: str | None, account_id: uuid.UUID | None, unread: bool, cursor: str | None, limit: int
-) -> Page[ChatView]:
-    """Return a page of chats, newest first."""
-    before = decode_cursor(cursor, dt.datetime, uuid.UUID) if cursor else None
-    pattern = contacts.like_pattern(search) if search and search.strip() else None
-    rows = repository.chat_page(
-        tx,
-        tx.workspace_id,
-        account_id=account_id,
-        unread=unread,
-        contact_ids=contacts.matching_ids(tx.workspace_id, search) if search and pattern else None,
-        pattern=pattern,
-        before=before,
-        limit=limit + 1,
-    )
+def list_changes(tx: Tx, message_id: uuid.UUID, *, cursor: str | None, limit: int) -> MessageChanges:
+    """Return a page of what has changed a message. Raises BlazzError `not_found`."""
+    row = repository.find_message(tx, tx.workspace_id, message_id)
+    if row is None:
+        raise not_found("message")
+    before = decode_cursor(cursor, uuid.UUID)[0] if cursor else None
+    rows = repository.change_page(tx, tx.workspace_id, row, before, limit + 1)
     more = len(rows) > limit
     rows = rows[:limit]
-    following = encode_cursor(rows[-1]["last_message_at"], rows[-1]["id"]) if more else None
+    first = (row["extras"] or {}).get(BEFORE) if row["deleted_at"] is None else None
+    return MessageChanges.model_construct(
+        data=message_views(tx, rows),
+        next_cursor=encode_cursor(rows[-1]["id"]) if more else None,
+        original=OriginalText.model_construct(body=first["body"]) if first is not None else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ChatFilter:
+    """Which chats to list. `archived` None: those that are not, while searching all."""
+
+    search: str | None = None
+    account_id: uuid.UUID | None = None
+    unread: bool = False
+    archived: bool | None = None
+    label_id: uuid.UUID | None = None
+
+
+def list_chats(tx: Tx, wanted: ChatFilter, *, cursor: str | None, limit: int) -> Page[ChatView]:
+    """Return a page of chats, pinned ones first, then the newest."""
+    at_pinned, place = True, None
+    if cursor:
+        at_pinned, at, last_id = decode_cursor(cursor, bool, dt.datetime, uuid.UUID)
+        place = (at, last_id)
+    search = wanted.search if wanted.search and wanted.search.strip() else None
+    archived = wanted.archived if wanted.archived is not None or search else False
+    conditions: dict[str, Any] = {
+        "account_id": wanted.account_id,
+        "unread": wanted.unread,
+        "archived": archived,
+        "contact_ids": contacts.matching_ids(tx.workspace_id, search) if search else None,
+        "pattern": contacts.like_pattern(search) if search else None,
+        "chat_ids": settings.chats_with_label(tx, wanted.label_id) if wanted.label_id else None,
+    }
+    rows: list[RowMapping] = []
+    if at_pinned:
+        rows += repository.chat_page(tx, tx.workspace_id, pinned=True, before=place, limit=limit + 1, **conditions)
+        place = None
+    if len(rows) <= limit:
+        room = limit + 1 - len(rows)
+        rows += repository.chat_page(tx, tx.workspace_id, pinned=False, before=place, limit=room, **conditions)
+    more = len(rows) > limit
+    rows = rows[:limit]
+    last = rows[-1] if more else None
+    following = None
+    if last is not None:
+        following = encode_cursor(last["pinned_at"] is not None, last["last_message_at"], last["id"])
     return Page[ChatView].model_construct(data=chat_views(tx, rows), next_cursor=following)
 
 
@@ -120,11 +184,11 @@ def list_messages(tx: Tx, chat_id: uuid.UUID, *, cursor: str | None, limit: int)
     """Return a page of a chat's messages, newest first."""
     if repository.find_chat(tx, tx.workspace_id, chat_id) is None:
         raise not_found("chat")
-    before = decode_cursor(cursor, int)[0] if cursor else None
+    before = decode_cursor(cursor, int, int) if cursor else None
     rows = repository.message_page(tx, tx.workspace_id, chat_id, before, limit + 1)
     more = len(rows) > limit
     rows = rows[:limit]
-    following = encode_cursor(rows[-1]["position"]) if more else None
+    following = encode_cursor(rows[-1]["position"], rows[-1]["history_rank"]) if more else None
     return Page[MessageView].model_construct(data=message_views(tx, rows), next_cursor=following)
 
 
@@ -144,6 +208,8 @@ def mark_read(tx: Tx, chat_id: uuid.UUID) -> ReadMarks | None:
     row = repository.find_chat(tx, tx.workspace_id, chat_id, for_update=True)
     if row is None:
         raise not_found("chat")
+    if row["marked_unread"]:
+        settings.unmark(tx, row)
     if row["unread_count"] == 0:
         return None
     unread = repository.unread_inbound(tx, tx.workspace_id, chat_id, min(row["unread_count"], _READ_MAX))
@@ -161,6 +227,14 @@ def chat_address(tx: Tx, chat_id: uuid.UUID) -> tuple[uuid.UUID, str]:
     if row is None:
         raise not_found("chat")
     return row["account_id"], row["address"]
+
+
+def watched_chat(tx: Tx, chat_id: uuid.UUID) -> tuple[uuid.UUID, str, uuid.UUID | None]:
+    """Return account, WhatsApp address and contact of a chat. Raises BlazzError `not_found`."""
+    row = repository.find_chat(tx, tx.workspace_id, chat_id)
+    if row is None:
+        raise not_found("chat")
+    return row["account_id"], row["address"], row["contact_id"]
 
 
 def _recalled(tx: Tx, idempotent: IdempotentRequest, answer: Answer) -> bool:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
     Uuid,
+    text,
 )
 
 from blazz.kit.db import Blob, JsonDoc, Key, LongText, UtcDateTime, same_workspace, scoped_table
@@ -26,6 +27,17 @@ chats = scoped_table(
     Column("last_preview", String(200), nullable=True),
     Column("last_kind", Key(24), nullable=True),
     Column("last_from_me", Boolean(), nullable=True),
+    # Of groups: what the inbox shows, and why nobody of us can write to it (null: we can).
+    Column("name", String(128), nullable=True),
+    Column("member_count", Integer(), nullable=True),
+    Column("closed", Key(16), nullable=True),  # left | removed | pending | announcement | suspended | deleted
+    # What the number's phone and its other devices share of the chat; null as false.
+    Column("archived", Boolean(), nullable=True),
+    Column("pinned_at", UtcDateTime(), nullable=True),
+    Column("muted_until", UtcDateTime(), nullable=True),  # the year 9999: for ever
+    Column("marked_unread", Boolean(), nullable=True),  # by hand, without unread messages
+    Column("more_on_phone", Boolean(), nullable=True),  # the phone has older messages; null: not known
+    Column("timer_s", Integer(), nullable=True),  # how long new messages stay, 0 or null: for ever
     Column("unread_count", Integer(), nullable=False),
     Column("created_at", UtcDateTime(), nullable=False),
     UniqueConstraint("workspace_id", "account_id", "contact_id"),
@@ -33,13 +45,17 @@ chats = scoped_table(
     same_workspace("account_id", "accounts"),
     same_workspace("contact_id", "contacts"),
     Index("ix_chats_inbox", "workspace_id", "last_message_at", "id"),
+    Index("ix_chats_pinned", "workspace_id", "pinned_at"),
 )
 
 messages = scoped_table(
     "messages",
     Column("account_id", Uuid(), nullable=False),
     Column("chat_id", Uuid(), nullable=False),
-    Column("position", BigInteger(), nullable=False),  # of the event that announced it: the order of the chat
+    # The order of the chat: by position, that of the event that announced the message, then by rank. A message that
+    # came as history has no event: it stands behind the position of the message that was there before it.
+    Column("position", BigInteger(), nullable=False),
+    Column("history_rank", BigInteger(), nullable=False, server_default="0"),
     # The identity of a message on WhatsApp. The author is the device-less canonical address, empty when from us.
     Column("wa_message_id", Key(128), nullable=False),
     Column("from_me", Boolean(), nullable=False),
@@ -59,11 +75,32 @@ messages = scoped_table(
     Column("created_at", UtcDateTime(), nullable=False),
     Column("flags", JsonDoc(), nullable=True),  # offline, unprocessable, ...
     Column("raw", Blob(), nullable=True),  # serialised original of an unknown or unprocessable kind
+    # A change of another message (reaction, edit, ...): no message of its own in the chat. The id is null while the
+    # other message is not here.
+    Column("target_wa_id", Key(128), nullable=True),
+    Column("target_id", Uuid(), nullable=True),
+    # What changes have made of a message.
+    Column("extras", JsonDoc(), nullable=True),  # reactions, votes, what was there before
+    Column("edited_at", UtcDateTime(), nullable=True),
+    Column("deleted_at", UtcDateTime(), nullable=True),  # for everyone
+    Column("hidden_at", UtcDateTime(), nullable=True),  # deleted for us only
+    Column("pinned_until", UtcDateTime(), nullable=True),
+    Column("starred_at", UtcDateTime(), nullable=True),
     UniqueConstraint("account_id", "wa_message_id", "from_me", "author", name="uq_messages_identity"),
     same_workspace("account_id", "accounts"),
     same_workspace("chat_id", "chats"),
     same_workspace("media_id", "media", ondelete="NO ACTION"),
-    Index("ix_messages_chat", "workspace_id", "chat_id", "position"),
+    Index("ix_messages_order", "workspace_id", "chat_id", "position", "history_rank"),
+    Index("ix_messages_target", "account_id", "target_wa_id"),
+    # few messages are pinned; where a database can, the others are left out
+    Index(
+        "ix_messages_pinned",
+        "workspace_id",
+        "chat_id",
+        "pinned_until",
+        sqlite_where=text("pinned_until IS NOT NULL"),
+        postgresql_where=text("pinned_until IS NOT NULL"),
+    ),
 )
 
 message_receipts = scoped_table(

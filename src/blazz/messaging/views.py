@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import datetime as dt
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,28 +10,31 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from blazz.contacts import service as contacts
+from blazz.contacts.by_address import people_at
 from blazz.kit.db import Tx
+from blazz.kit.time import from_unix_ms
 from blazz.media import service as media
-from blazz.messaging import repository
+from blazz.messaging import group_receipts, kinds, repository, settings
+from blazz.messaging.kinds.envelope import FREQUENTLY
+from blazz.messaging.repository import group_messages
 from blazz.messaging.schemas import (
     Author,
     ChatContact,
+    ChatLabel,
     ChatView,
     ContextView,
     ErrorView,
     LastMessage,
-    MediaPart,
     MessageView,
-    TextView,
-    UnsupportedPart,
+    ReactionView,
 )
 
 Row = Mapping[str, Any] | RowMapping
-_MEDIA_KINDS = frozenset({"image", "video", "audio", "document"})
+_SHOWN = frozenset(kind.name for kind in kinds.SHOWN)
 
 
 def message_views(tx: Tx, rows: Sequence[Row]) -> list[MessageView]:
-    """Return messages with their files and quotes; two statements for any number of them."""
+    """Return messages with their files and quotes, and in groups their authors; eight statements at most."""
     media_ids = [row["media_id"] for row in rows if row["media_id"] is not None]
     files = media.summaries(tx, [tx.workspace_id], media_ids) if media_ids else {}
     quoted_ids = {row["quoted_wa_message_id"] for row in rows if row["quoted_wa_message_id"]}
@@ -39,33 +42,54 @@ def message_views(tx: Tx, rows: Sequence[Row]) -> list[MessageView]:
     if quoted_ids:
         accounts = {row["account_id"] for row in rows}
         quotes = repository.quoted_messages(tx, tx.workspace_id, accounts, quoted_ids)
-    return [message_view(row, files.get(row["media_id"]), quotes) for row in rows]
+    views = [message_view(row, files.get(row["media_id"]), quotes) for row in rows]
+    return _with_group_parts(tx, rows, views)
+
+
+def _with_group_parts(tx: Tx, rows: Sequence[Row], views: list[MessageView]) -> list[MessageView]:
+    """Name the authors of messages in groups, and count how far ours got; one statement when none is of a group."""
+    groups = group_messages.groups_among(tx, [tx.workspace_id], {row["chat_id"] for row in rows}) if rows else {}
+    if not groups:
+        return views
+    ours = [row["id"] for row in rows if row["from_me"] and row["chat_id"] in groups]
+    authors = {row["author"] for row in rows if row["author"] and row["chat_id"] in groups}
+    people = people_at(tx, tx.workspace_id, authors) if authors else {}
+    reached = group_receipts.counts(tx, [tx.workspace_id], ours)
+    return [
+        view.model_copy(
+            update={
+                "sender": ChatContact.of(people.get(view.author)),
+                "receipts": reached[view.id].view() if view.id in reached else None,
+            }
+        )
+        if view.chat_id in groups
+        else view
+        for view in views
+    ]
 
 
 def message_view(
     row: Row, file: media.MediaSummary | None, quotes: Mapping[tuple[uuid.UUID, str], uuid.UUID]
 ) -> MessageView:
     """Return one message. `file` is its media row, `quotes` gives our ids by (chat, WhatsApp id)."""
-    kind = row["kind"]
+    kind = kinds.kind_of(row["kind"])
     parts: dict[str, Any] = {}
-    if kind == "text":
-        parts["text"] = TextView.model_construct(body=row["body"] or "")
-    elif kind in _MEDIA_KINDS:
-        parts[kind] = _media_part(row, file)
-    else:
-        parts["unsupported"] = UnsupportedPart.model_construct(kind=row["content"].get("kind"))
-    quoted = row["quoted_wa_message_id"]
+    shown_as = kind.shown_as or kind.name
+    if row["deleted_at"] is None and shown_as in _SHOWN:
+        parts[shown_as] = kind.show(row, file)
     content = row["content"]
+    around = content.get("context") or {}
+    expires_s = around.get("expires_s")
+    extras = row["extras"] or {}
     return MessageView.model_construct(
         id=row["id"],
         chat_id=row["chat_id"],
         account_id=row["account_id"],
         direction="outbound" if row["from_me"] else "inbound",
-        type=kind,
+        type=shown_as,
+        author=row["author"],
         **parts,
-        context=ContextView.model_construct(message_id=quotes.get((row["chat_id"], quoted)), wa_message_id=quoted)
-        if quoted
-        else None,
+        context=_context(row, around, quotes),
         state=row["state"],
         error=ErrorView.model_construct(code=row["error_code"], message=row["error_detail"])
         if row["error_code"]
@@ -73,54 +97,56 @@ def message_view(
         timestamp=row["timestamp"],
         wa_message_id=row["wa_message_id"],
         position=row["position"],
+        history_rank=row["history_rank"],
         sent_by=Author.model_construct(id=row["sent_by"]) if row["sent_by"] else None,
         source=row["source"],
         client_ref=content.get("client_ref"),
+        reactions=[_reaction(author, one) for author, one in extras.get("reactions", {}).items() if one["emoji"]],
+        edited_at=row["edited_at"],
+        deleted_at=row["deleted_at"],
+        hidden_at=row["hidden_at"],
+        pinned_until=row["pinned_until"],
+        starred_at=row["starred_at"],
+        view_once=around.get("view_once", False),
+        expires_at=row["timestamp"] + dt.timedelta(seconds=expires_s) if expires_s else None,
+        offline=bool((row["flags"] or {}).get("offline")),
+        target_id=row["target_id"],
     )
 
 
-def _media_part(row: Row, file: media.MediaSummary | None) -> MediaPart | UnsupportedPart:
-    content = row["content"]
-    if file is None:
-        # a message that names no file: shown as one that could not be had
-        return MediaPart.model_construct(
-            id=row["id"], mime_type="application/octet-stream", status="failed", caption=row["body"]
-        )
-    placeholder = file.thumbnail
-    return MediaPart.model_construct(
-        id=file.id,
-        mime_type=file.mime_type,
-        status=file.status,
-        caption=row["body"],
-        filename=content.get("filename") or file.filename,
-        size=file.size,
-        width=file.width,
-        height=file.height,
-        thumbnail=f"data:image/webp;base64,{base64.b64encode(placeholder).decode()}" if placeholder else None,
-        voice=content.get("voice"),
-        seconds=content.get("seconds"),
+def _context(
+    row: Row, around: Mapping[str, Any], quotes: Mapping[tuple[uuid.UUID, str], uuid.UUID]
+) -> ContextView | None:
+    quoted, score = row["quoted_wa_message_id"], around.get("forwarded", 0)
+    if not quoted and not score and "mentions" not in around:
+        return None
+    return ContextView.model_construct(
+        message_id=quotes.get((row["chat_id"], quoted)),
+        wa_message_id=quoted,
+        mentions=around.get("mentions", []),
+        forwarded=score > 0,
+        frequently_forwarded=score >= FREQUENTLY,
+    )
+
+
+def _reaction(author: str, one: Mapping[str, Any]) -> ReactionView:
+    return ReactionView.model_construct(
+        emoji=one["emoji"], author=author, from_me=not author, at=from_unix_ms(one["at"])
     )
 
 
 def chat_views(tx: Tx, rows: Sequence[Row]) -> list[ChatView]:
-    """Return chats with contact and newest message; three statements for any number of them."""
+    """Return chats with contact and newest message; four statements for any number of them."""
     people = contacts.summaries(tx, tx.workspace_id, [row["contact_id"] for row in rows if row["contact_id"]])
     last_ids = [row["last_message_id"] for row in rows if row["last_message_id"] and row["last_from_me"]]
     states = repository.states_of(tx, tx.workspace_id, last_ids) if last_ids else {}
-    return [_chat_view(row, people.get(row["contact_id"]), states) for row in rows]
+    labels = settings.chat_labels(tx, [row["id"] for row in rows])
+    return [_chat_view(row, people.get(row["contact_id"]), states, labels.get(row["id"], ())) for row in rows]
 
 
-def _chat_view(row: Row, person: contacts.ContactSummary | None, states: Mapping[uuid.UUID, Any]) -> ChatView:
-    contact = None
-    if person is not None:
-        contact = ChatContact.model_construct(
-            id=person.id,
-            name=person.name,
-            push_name=person.push_name,
-            phone=person.phone,
-            lid=person.lid,
-            display_name=person.display_name,
-        )
+def _chat_view(
+    row: Row, person: contacts.ContactSummary | None, states: Mapping[uuid.UUID, Any], labels: Sequence[Row]
+) -> ChatView:
     last = None
     if row["last_message_at"] is not None:
         mine = bool(row["last_from_me"])
@@ -136,8 +162,18 @@ def _chat_view(row: Row, person: contacts.ContactSummary | None, states: Mapping
         id=row["id"],
         account_id=row["account_id"],
         kind=row["kind"],
-        contact=contact,
+        contact=ChatContact.of(person),
+        name=row["name"],
+        member_count=row["member_count"],
+        closed=row["closed"],
         last_message=last,
         unread_count=row["unread_count"],
         last_message_at=row["last_message_at"],
+        archived=bool(row["archived"]),
+        pinned=row["pinned_at"] is not None,
+        muted_until=row["muted_until"],
+        marked_unread=bool(row["marked_unread"]),
+        labels=[ChatLabel.model_construct(id=one["id"], name=one["name"], colour=one["colour"]) for one in labels],
+        timer_s=row["timer_s"],
+        more_on_phone=row["more_on_phone"],
     )

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from whatsim.control import faults, messages, phones, trace
+from whatsim.control import faults, groups, messages, people, phones, rules, settings, trace
 from whatsim.control.errors import PROBLEM_MEDIA_TYPE, ControlError, problem
 from whatsim.control.guard import Guard
 from whatsim.control.product import ProductSwitch
@@ -35,11 +35,15 @@ _STATUS = {
     "phone_not_found": 404,
     "message_not_found": 404,
     "device_not_found": 404,
+    "group_not_found": 404,
+    "group_refused": 409,
     "phone_exists": 409,
     "link_refused": 409,
     "invalid_number": 422,
     "invalid_content": 422,
     "invalid_fault": 422,
+    "invalid_rule": 422,
+    "call_not_found": 404,
 }
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
 
@@ -69,8 +73,9 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(Exception, _on_failure)
-    for router in (phones.router, messages.router, faults.router, trace.router, product_router):
-        app.include_router(router)
+    for part in (phones, messages, groups, people, settings, faults, trace, rules):
+        app.include_router(part.router)
+    app.include_router(product_router)
     app.add_api_route("/", _index, include_in_schema=False)
     app.mount("/page", _PageFiles(directory=PAGE_DIR))
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

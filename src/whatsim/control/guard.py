@@ -47,7 +47,7 @@ class Guard:
             code, detail = refusal
             await problem(403, code, detail)(scope, receive, sender)
             return
-        limit = MESSAGE_BODY if scope["path"].endswith("/messages") else SMALL_BODY
+        limit = MESSAGE_BODY if scope["path"].endswith(("/messages", "/profile")) else SMALL_BODY
         body = await _read_body(headers, receive, limit)
         if body is None:
             detail = f"The body is larger than {limit} bytes."

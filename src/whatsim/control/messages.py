@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +9,10 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi import Path as PathParameter
 
 from whatsim.control.errors import ControlError, invalid
+from whatsim.control.language import Part
 from whatsim.control.phones import Net
 from whatsim.control.schemas import MAX_ID, MAX_IMAGE_BYTES, ImageBody, NewMessage, Number, Read, Typing
+from whatsim.control.sources import decode
 from whatsim.control.views import Message, Messages, ReadResult
 from whatsim.model import ImageContent, OutgoingContent, RawContent, TextContent
 
@@ -81,29 +81,26 @@ async def typing(network: Net, number: Number, body: Typing) -> None:
 
 def _content(body: NewMessage, allowed: Path | None) -> OutgoingContent:
     if body.text is not None:
-        return TextContent(body.text.body, body.text.reply_to)
+        return TextContent(body.text.body, body.text.reply_to, tuple(body.text.mentions))
+    part = getattr(body, body.type)
+    if isinstance(part, Part):
+        return part.content()
     if body.raw is not None:
-        return RawContent(_decode(body.raw.base64, "raw.base64"))
+        return RawContent(decode(body.raw.base64, "raw.base64"))
     assert body.image is not None, "the schema allows exactly one content field"
     data = _image_bytes(body.image, allowed)
-    return ImageContent(data, body.image.mimetype or _image_type(data), body.image.caption)
+    mimetype = body.image.mimetype or _image_type(data)
+    return ImageContent(data, mimetype, body.image.caption, body.image.view_once)
 
 
 def _image_bytes(image: ImageBody, allowed: Path | None) -> bytes:
     if image.base64 is not None:
-        data = _decode(image.base64, "image.base64")
+        data = decode(image.base64, "image.base64")
     else:
         data = _read_file(image.path or "", allowed)
     if len(data) > MAX_IMAGE_BYTES:
         raise ControlError(413, "image_too_large", f"A picture has at most {MAX_IMAGE_BYTES} bytes.")
     return data
-
-
-def _decode(text: str, field: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise invalid(field, "This is not base64.", "invalid_base64") from None
 
 
 def _read_file(path: str, allowed: Path | None) -> bytes:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, model_validator
 
+from whatsim.control import files, language
 from whatsim.model import Behaviour, Echo, FaultKind, FaultSpec, Script, ScriptRule, Silent
 
 MAX_IMAGE_BYTES = 16 * 1024 * 1024
@@ -23,6 +24,11 @@ Number = Annotated[
     Field(
         description="A phone number in E.164: 7 to 15 digits, an optional leading plus sign", examples=["628110000001"]
     ),
+]
+GroupAddress = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9-]{5,40}@g\.us$"),
+    Field(description="A group's address", examples=["120363000000000001@g.us"]),
 ]
 Delay = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False, description="Seconds to wait before answering")]
 
@@ -62,6 +68,7 @@ class TextBody(Body):
 
     body: str = Field(min_length=1, max_length=65_536)
     reply_to: str | None = Field(default=None, min_length=1, max_length=128)
+    mentions: list[Number] = Field(default_factory=list, max_length=256)
 
 
 class ImageBody(Body):
@@ -71,6 +78,7 @@ class ImageBody(Body):
     path: str | None = Field(default=None, min_length=1, max_length=4096)
     mimetype: str | None = Field(default=None, pattern=r"^image/[a-z0-9.+-]{1,60}$")
     caption: str | None = Field(default=None, max_length=4096)
+    view_once: bool = False
 
     @model_validator(mode="after")
     def _one_source(self) -> ImageBody:
@@ -88,15 +96,52 @@ class RawBody(Body):
 class NewMessage(Body):
     """A message to send; the field named like `type` holds its content."""
 
-    to: Number
-    type: Literal["text", "image", "raw"]
+    to: Number | GroupAddress
+    type: Literal[
+        "text",
+        "image",
+        "video",
+        "audio",
+        "document",
+        "sticker",
+        "raw",
+        "location",
+        "move",
+        "contacts",
+        "poll",
+        "poll_vote",
+        "reaction",
+        "edit",
+        "delete",
+        "pin",
+        "timer",
+        "forward",
+        "answer",
+    ]
     text: TextBody | None = None
     image: ImageBody | None = None
+    video: files.VideoBody | None = None
+    audio: files.AudioBody | None = None
+    document: files.DocumentBody | None = None
+    sticker: files.StickerBody | None = None
     raw: RawBody | None = None
+    location: language.LocationBody | None = None
+    move: language.MoveBody | None = None
+    contacts: language.ContactsBody | None = None
+    poll: language.PollBody | None = None
+    poll_vote: language.VoteBody | None = None
+    reaction: language.ReactionBody | None = None
+    edit: language.EditBody | None = None
+    delete: language.DeleteBody | None = None
+    pin: language.PinBody | None = None
+    timer: language.TimerBody | None = None
+    forward: language.ForwardBody | None = None
+    answer: language.AnswerBody | None = None
 
     @model_validator(mode="after")
     def _content_fits_type(self) -> NewMessage:
-        given = {name for name in ("text", "image", "raw") if getattr(self, name) is not None}
+        names = ("text", "image", "video", "audio", "document", "sticker", "raw", *language.PARTS)
+        given = {name for name in names if getattr(self, name) is not None}
         if given != {self.type}:
             raise ValueError(f"a message of type {self.type} has exactly one content field, {self.type}")
         return self
@@ -105,14 +150,14 @@ class NewMessage(Body):
 class Read(Body):
     """Mark a chat's messages as read, all of them or up to the message with the id `up_to`."""
 
-    chat: Number
+    chat: Number | GroupAddress
     up_to: int | None = Field(default=None, ge=1, le=MAX_ID)
 
 
 class Typing(Body):
     """Show the other side that this phone types, or has stopped."""
 
-    to: Number
+    to: Number | GroupAddress
     composing: bool = True
 
 

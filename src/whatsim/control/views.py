@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -62,7 +62,11 @@ class Message(BaseModel):
     """A message as the phone shows it: once per WhatsApp id (`message_id`), however often it was delivered.
 
     `id` rises over the whole network and is what `after` refers to. `deliveries`, `decrypt_failures` and
-    `retry_requests` count what happened on the wire. `by_device` is 0 for the phone itself.
+    `retry_requests` count what happened on the wire. `by_device` is 0 for the phone itself. In groups `chat` is the
+    group's address and `reached` says how far an `out` message got with each member.
+
+    `details` holds what a kind has beyond its text. A change of another message names it in `target_id`; what changes
+    have made of a message is in `reactions` and `votes` (by number), `edited`, `deleted` and `pinned`.
     """
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
@@ -86,6 +90,14 @@ class Message(BaseModel):
     reply_to: str | None
     undecryptable: bool
     by_device: int
+    reached: dict[str, str]
+    details: dict[str, Any]
+    target_id: str | None
+    reactions: dict[str, str]
+    votes: dict[str, list[str]]
+    edited: bool
+    deleted: bool
+    pinned: bool
 
     @classmethod
     def of(cls, view: MessageView) -> Message:
@@ -113,6 +125,14 @@ class Message(BaseModel):
             reply_to=view.quoted_id,
             undecryptable=view.undecryptable,
             by_device=view.by_device,
+            reached=view.reached,
+            details=view.details,
+            target_id=view.target_id,
+            reactions=view.reactions,
+            votes=view.votes,
+            edited=view.edited,
+            deleted=view.deleted,
+            pinned=view.pinned,
         )
 
 

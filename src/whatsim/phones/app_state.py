@@ -1,20 +1,13 @@
-"""A phone's synchronised settings, of which the phone itself writes one: the push name.
+"""The patches and snapshots of phones' synchronised settings, as the server keeps them: sealed.
 
-Every setting is encrypted and authenticated with keys derived from an app-state key that the phone shares with its
-companions; a running hash over all settings (LTHash: 64 sums of 16 bits) makes tampering visible.
+Only a phone and its companions can read them; the phone's own view is in `settings`.
 """
 
 from __future__ import annotations
 
-import hmac
-import json
-import os
-import struct
-from typing import NamedTuple
-
 from whatsim.server.entities import Phone, now
 from whatsim.server.store import Store
-from whatsim.wire.curve import derive_private, hkdf, hmac_sha256
+from whatsim.wire.curve import derive_private
 from whatsim.wire.e2e import (
     TYPE_KEY_SHARE,
     AppStateKey,
@@ -24,30 +17,8 @@ from whatsim.wire.e2e import (
     Message,
     ProtocolMessage,
 )
-from whatsim.wire.media import cbc_encrypt
-from whatsim.wire.records import (
-    Blob,
-    PushNameSetting,
-    SyncActionData,
-    SyncActionValue,
-    SyncMutation,
-    SyncPatch,
-    SyncRecord,
-    SyncVersion,
-)
-
-PUSH_NAME_COLLECTION = "critical_block"
-_PUSH_NAME_INDEX = ["setting_pushName"]
-# The schema version that clients of today write for this setting.
-_PUSH_NAME_VERSION = 1
-
-
-class _Keys(NamedTuple):
-    index_mac: bytes
-    value_encryption: bytes
-    value_mac: bytes
-    snapshot_mac: bytes
-    patch_mac: bytes
+from whatsim.wire.records import Blob, SyncPatch, SyncRecord, SyncSnapshot, SyncVersion
+from whatsim.wire.syncd import REMOVE
 
 
 class AppState:
@@ -66,7 +37,7 @@ class AppState:
         return self._collection(phone, collection)[above:]
 
     def append(self, phone: Phone, collection: str, patch: bytes) -> int:
-        """Add a client's patch and return the version that it leads to."""
+        """Add a device's patch and return the version that it leads to."""
         patches = self._collection(phone, collection)
         version = len(patches) + 1
         # Clients leave the version out; a field that is appended to a serialised message counts as part of it.
@@ -75,10 +46,27 @@ class AppState:
         self._store.put("app_state", (phone.id, collection, version), (phone.id, collection, version, patch))
         return version
 
-    def ensure_push_name(self, phone: Phone) -> None:
-        """Write the phone's name as its push name once; clients refuse to send presence without one."""
-        if self.version(phone, PUSH_NAME_COLLECTION) == 0:
-            self.append(phone, PUSH_NAME_COLLECTION, _push_name_patch(phone))
+    def snapshot(self, phone: Phone, collection: str) -> bytes | None:
+        """Return all records of a collection, serialised; None while it is empty.
+
+        The server cannot read them: it folds the patches by their authenticated indexes, and the last patch's
+        snapshot MAC is the snapshot's own.
+        """
+        patches = [SyncPatch.decode(patch) for patch in self._collection(phone, collection)]
+        if not patches:
+            return None
+        records: dict[bytes, SyncRecord] = {}
+        for patch in patches:
+            for mutation in patch.mutations:
+                record = mutation.record
+                if record is None or record.index is None or record.index.blob is None:
+                    continue
+                records.pop(record.index.blob, None)
+                if mutation.operation != REMOVE:
+                    records[record.index.blob] = record
+        last = patches[-1]
+        version = SyncVersion(len(patches))
+        return SyncSnapshot(version, list(records.values()), last.snapshot_mac, last.key_id).encode()
 
     def _collection(self, phone: Phone, collection: str) -> list[bytes]:
         key = (phone.id, collection)
@@ -95,48 +83,16 @@ def key_share(phone: Phone) -> Message:
     """Return the message with which a phone gives its app-state key to a companion."""
     indexes = [0, *(device.key_index for device in phone.devices.values())]
     fingerprint = KeyFingerprint(phone.raw_id, phone.next_key_index - 1, indexes)
-    data = AppStateKeyData(_secret(phone), fingerprint, int(now() * 1000))
-    share = AppStateKeyShare([AppStateKey(Blob(_key_id(phone)), data)])
+    data = AppStateKeyData(state_secret(phone), fingerprint, int(now() * 1000))
+    share = AppStateKeyShare([AppStateKey(Blob(state_key_id(phone)), data)])
     return Message(protocol=ProtocolMessage(type=TYPE_KEY_SHARE, key_share=share))
 
 
-def _key_id(phone: Phone) -> bytes:
-    # Two bytes of the device that made the key, four of its epoch.
+def state_key_id(phone: Phone) -> bytes:
+    """Return the id of the phone's app-state key: two bytes of the device that made it, four of its epoch."""
     return b"\0\0" + derive_private(phone.seed, "app state key id")[:4]
 
 
-def _secret(phone: Phone) -> bytes:
+def state_secret(phone: Phone) -> bytes:
+    """Return the phone's app-state key."""
     return derive_private(phone.seed, "app state key")
-
-
-def _push_name_patch(phone: Phone) -> bytes:
-    expanded = hkdf(_secret(phone), None, b"WhatsApp Mutation Keys", 160)
-    keys = _Keys(*(expanded[at : at + 32] for at in range(0, 160, 32)))
-    key_id = _key_id(phone)
-    index = json.dumps(_PUSH_NAME_INDEX, separators=(",", ":")).encode()
-    value = SyncActionValue(int(now() * 1000), PushNameSetting(phone.name))
-    plain = SyncActionData(index, value, b"", _PUSH_NAME_VERSION).encode()
-    iv = os.urandom(16)
-    sealed = iv + cbc_encrypt(keys.value_encryption, iv, plain)
-    value_mac = _value_mac(keys.value_mac, key_id, sealed)
-    record = SyncRecord(Blob(hmac_sha256(keys.index_mac, index)), Blob(sealed + value_mac), Blob(key_id))
-    name = PUSH_NAME_COLLECTION.encode()
-    version = struct.pack(">Q", 1)
-    snapshot_mac = hmac_sha256(keys.snapshot_mac, _lt_hash([value_mac]) + version + name)
-    patch_mac = hmac_sha256(keys.patch_mac, snapshot_mac + value_mac + version + name)
-    mutation = SyncMutation(0, record)
-    return SyncPatch(None, [mutation], snapshot_mac, patch_mac, Blob(key_id), 0).encode()
-
-
-def _value_mac(key: bytes, key_id: bytes, sealed: bytes) -> bytes:
-    # The first byte stands for the operation: 1 sets, 2 removes.
-    length = struct.pack(">Q", len(key_id) + 1)
-    return hmac.digest(key, b"\x01" + key_id + sealed + length, "sha512")[:32]
-
-
-def _lt_hash(value_macs: list[bytes]) -> bytes:
-    sums = [0] * 64
-    for mac in value_macs:
-        summand = struct.unpack("<64H", hkdf(mac, None, b"WhatsApp Patch Integrity", 128))
-        sums = [(a + b) & 0xFFFF for a, b in zip(sums, summand, strict=True)]
-    return struct.pack("<64H", *sums)

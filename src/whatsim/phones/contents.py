@@ -5,20 +5,30 @@ from __future__ import annotations
 import asyncio
 import io
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from whatsim.model import ImageContent, InvalidContent, MessageType, OutgoingContent, RawContent, TextContent
+from whatsim.model import (
+    FileContent,
+    ImageContent,
+    InvalidContent,
+    MessageType,
+    OutgoingContent,
+    RawContent,
+    TextContent,
+)
+from whatsim.phones.files import write
 from whatsim.server.entities import Message as ShownMessage
 from whatsim.server.entities import Phone, now
 from whatsim.server.media_host import HOST, MediaHost
 from whatsim.server.store import Store
 from whatsim.wire.e2e import (
-    ContextInfo,
     DocumentMessage,
     ExtendedTextMessage,
+    FutureProof,
     ImageMessage,
     MediaMessage,
     Message,
@@ -26,8 +36,10 @@ from whatsim.wire.e2e import (
     read,
 )
 from whatsim.wire.errors import WireError
-from whatsim.wire.jid import LID_SERVER
+from whatsim.wire.jid import LID_SERVER, USER_SERVER
+from whatsim.wire.kinds import ContextInfo, MessageContext
 from whatsim.wire.media import seal
+from whatsim.wire.message_secret import new_secret
 
 MAX_TEXT = 65_536
 MAX_MEDIA = 16 << 20
@@ -56,6 +68,7 @@ class Contents:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._recent: OrderedDict[int, bytes] = OrderedDict()
+        self.on_keep: Callable[[ShownMessage, bytes], None] = lambda message, data: None
 
     def keep(self, message: ShownMessage, data: bytes) -> None:
         """Keep what was sent or received with a message."""
@@ -63,6 +76,7 @@ class Contents:
         self._recent[message.id] = data
         if len(self._recent) > _RECENT:
             self._recent.popitem(last=False)
+        self.on_keep(message, data)
 
     def find(self, message: ShownMessage) -> bytes | None:
         """Return a message's serialised content."""
@@ -73,28 +87,43 @@ class Contents:
         return bytes(rows[0][0]) if rows else None
 
 
-async def prepare(content: OutgoingContent, phone: Phone, chat: Phone, media_host: MediaHost) -> Prepared:
-    """Check and serialise a content; pictures are put on the media host. Raises InvalidContent."""
+async def prepare(
+    content: OutgoingContent, phone: Phone, chat: Phone, media_host: MediaHost, *, group: str | None = None
+) -> Prepared:
+    """Check and serialise a content; pictures are put on the media host. Raises InvalidContent.
+
+    `group` is the address of the group that it is for; `chat` is then who wrote the message that it answers.
+    """
     if isinstance(content, TextContent):
-        return prepare_text(content, phone, chat)
+        return prepare_text(content, phone, chat, group=group)
     if isinstance(content, ImageContent):
         return await _prepare_image(content, media_host)
-    return _prepare_raw(content)
+    if isinstance(content, FileContent):
+        data, part = await write(content, media_host)
+        media = media_of(content.kind, part)
+        return Prepared(data, content.kind, content.caption or "", "media", content.kind, media=media)
+    if isinstance(content, RawContent):
+        return _prepare_raw(content)
+    raise InvalidContent("Contents without a file are written by `Writer`.")
 
 
-def prepare_text(content: TextContent, phone: Phone, chat: Phone) -> Prepared:
+def prepare_text(content: TextContent, phone: Phone, chat: Phone, *, group: str | None = None) -> Prepared:
     """Serialise a text; a reply names the message that it answers. Raises InvalidContent."""
     if not content.body or len(content.body) > MAX_TEXT:
         raise InvalidContent(f"A text has 1 to {MAX_TEXT} characters.")
-    if content.quoted_id is None:
-        return Prepared(Message(conversation=content.body).encode(), "text", content.body)
-    quoted = phone.find_message(chat.number, content.quoted_id)
-    if quoted is None:
-        raise InvalidContent("There is no message with this id to answer.")
-    author = phone if quoted.outgoing else chat
-    context = ContextInfo(quoted.message_id, author.jid(LID_SERVER), Message(conversation=quoted.body).encode())
-    message = Message(extended_text=ExtendedTextMessage(content.body, context))
-    return Prepared(message.encode(), "text", content.body, quoted_id=quoted.message_id)
+    about = MessageContext(secret=new_secret())
+    if content.quoted_id is None and not content.mentions:
+        return Prepared(Message(conversation=content.body, about=about).encode(), "text", content.body)
+    context = ContextInfo(mentioned=[f"{number}@{USER_SERVER}" for number in content.mentions])
+    if content.quoted_id is not None:
+        quoted = phone.find_message(group or chat.number, content.quoted_id)
+        if quoted is None:
+            raise InvalidContent("There is no message with this id to answer.")
+        author = phone if quoted.outgoing else chat
+        context.stanza_id, context.participant = quoted.message_id, author.jid(LID_SERVER)
+        context.quoted = Message(conversation=quoted.body).encode()
+    message = Message(extended_text=ExtendedTextMessage(content.body, context), about=about)
+    return Prepared(message.encode(), "text", content.body, quoted_id=context.stanza_id)
 
 
 async def _prepare_image(content: ImageContent, media_host: MediaHost) -> Prepared:
@@ -120,7 +149,10 @@ async def _prepare_image(content: ImageContent, media_host: MediaHost) -> Prepar
         thumbnail=thumbnail,
     )
     media = media_of("image", image)
-    return Prepared(Message(image=image).encode(), "image", content.caption or "", "media", "image", media=media)
+    message = Message(image=image, about=MessageContext(secret=new_secret()))
+    if content.view_once:
+        message = Message(view_once_v2=FutureProof(message.encode()), about=message.about)
+    return Prepared(message.encode(), "image", content.caption or "", "media", "image", media=media)
 
 
 def _measure(data: bytes) -> tuple[int, int, bytes]:

@@ -6,6 +6,7 @@ import hashlib
 import re
 from typing import Any
 
+from whatsim.phones import files
 from whatsim.wire import e2e, kinds
 
 _NUMBER = re.compile(r"^(?:item\d+\.)?TEL[^:]*:(.+)$", re.MULTILINE)
@@ -14,7 +15,7 @@ _NUMBER = re.compile(r"^(?:item\d+\.)?TEL[^:]*:(.+)$", re.MULTILINE)
 def details_of(outer: e2e.Message, content: e2e.Message) -> dict[str, Any]:
     """Return what a kind has beyond its text, and what came around it. `content` is `outer` without its wrappers."""
     found = {**_of_kind(content), **_around(context_of(content))}
-    if e2e.once(outer) is not None:
+    if e2e.once(outer) is not None or files.once(content):
         found["view_once"] = True
     if (protocol := content.protocol) is not None and protocol.type == e2e.TYPE_TIMER:
         found["seconds"] = protocol.expiration or 0
@@ -26,7 +27,7 @@ def context_of(content: e2e.Message) -> kinds.ContextInfo | None:
     parts = (
         content.extended_text,
         content.image,
-        content.video,
+        content.video or content.video_note,
         content.audio,
         content.document,
         content.sticker,
@@ -48,6 +49,8 @@ def option_hash(name: str) -> bytes:
 
 
 def _of_kind(content: e2e.Message) -> dict[str, Any]:
+    if (file := files.details_of(content)) is not None:
+        return file
     if (poll := content.poll or content.poll_v3) is not None:
         return {"options": [option.name or "" for option in poll.options], "multiple": poll.selectable != 1}
     if (place := content.location) is not None:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from whatsim.phones.contents import Contents
 from whatsim.phones.outgoing import Sender
 from whatsim.server.entities import Device, Message, Phone, now
-from whatsim.wire.e2e import MessageKey
 from whatsim.wire.errors import WireError
 from whatsim.wire.jid import LID_SERVER, USER_SERVER, parse_jid
+from whatsim.wire.kinds import MessageKey
 from whatsim.wire.media import seal
 from whatsim.wire.peer import (
     REQUEST_HISTORY,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from whatsim.phones import media_again
 from whatsim.phones.app_state import key_share
 from whatsim.phones.contents import Contents, media_of_reading
 from whatsim.phones.outgoing import Sender
 from whatsim.phones.sessions import Sessions
 from whatsim.server.entities import Device, Message, Phone, now
-from whatsim.wire import e2e
+from whatsim.wire import e2e, peer
 from whatsim.wire.binary import Node
 from whatsim.wire.errors import WireError
 from whatsim.wire.jid import parse_jid
@@ -57,8 +58,8 @@ class Receiver:
                 self._undecryptable(phone, device, chat, node)
             return
         if node.attrs.get("category") == "peer":
-            if author is phone and parsed.protocol is not None and parsed.protocol.type == e2e.TYPE_KEY_REQUEST:
-                self._sender.push_peer(phone, device, key_share(phone))
+            if author is phone and parsed.protocol is not None:
+                self._peer(phone, device, message_id, parsed.protocol.type, content)
             return
         if author is phone and parsed.device_sent is not None and parsed.device_sent.content is not None:
             content = parsed.device_sent.content
@@ -66,6 +67,15 @@ class Receiver:
         self._show(phone, author, chat, device.device, node, parsed, content)
         if author is not phone:
             self._sender.send_receipt(phone, author, [message_id])
+
+    def _peer(self, phone: Phone, device: Device, message_id: str, kind: int | None, content: bytes) -> None:
+        """A companion asks its phone for something."""
+        if kind == e2e.TYPE_KEY_REQUEST:
+            self._sender.push_peer(phone, device, key_share(phone))
+        elif kind == peer.TYPE_REQUEST:
+            protocol = peer.PeerMessage.decode(content).protocol
+            if protocol is not None and protocol.request is not None:
+                self._core.phones.history.answer(phone, device, message_id, protocol.request)
 
     def local(self, phone: Phone, node: Node) -> None:
         """A message from another simulated phone."""
@@ -81,10 +91,14 @@ class Receiver:
         if author is None:
             return
         kind = node.attrs.get("type", "")
-        if kind == "retry":
+        if kind in ("retry", "server-error"):
             device = author.devices.get(origin.device)
-            if device is not None:
+            if device is None:
+                return
+            if kind == "retry":
                 self._sender.resend(phone, device, node)
+            else:
+                media_again.answer(self._core, phone, device, node)
             return
         state = {"read": "read", "played": "played", "": "delivered", "inactive": "delivered"}.get(kind)
         if state is not None:

@@ -14,6 +14,7 @@ from whatsim.server.stanzas import number_bytes, timestamp
 from whatsim.wire import e2e
 from whatsim.wire.binary import Node
 from whatsim.wire.jid import LID_SERVER, USER_SERVER
+from whatsim.wire.protobuf import Record
 from whatsim.wire.signal import Bundle
 
 if TYPE_CHECKING:
@@ -54,13 +55,14 @@ class Sender:
         world.add_message(message)
         self._contents.keep(message, prepared.data)
         self._core.phones.shown(message, added=True)
-        if peer is not phone:
+        heard = phone.id not in peer.profile.blocked
+        if peer is not phone and heard:
             for device in peer.devices.values():
                 self._push(message, device, peer, prepared.data, prepared.stanza_type, prepared.media_type)
         own_copy = self._own_copy(phone, peer, prepared.data)
         for device in phone.devices.values():
             self._push(message, device, peer, own_copy, prepared.stanza_type, prepared.media_type)
-        if peer is not phone:
+        if peer is not phone and heard:
             # Between two phones nothing is encrypted: both are in this process.
             attrs = {"from": phone.number, "id": message.message_id, "t": timestamp()}
             if automatic:
@@ -75,7 +77,7 @@ class Sender:
             return
         message_id = retry.attrs.get("id", node.attrs.get("id", ""))
         count = retry.attrs.get("count", "1")
-        self._sessions.restart(phone, device, self._retry_bundle(device, node))
+        self._sessions.restart(phone, device, self.retry_bundle(device, node))
         message = phone.by_message_id.get(message_id)
         content = self._contents.find(message) if message is not None else None
         if message is None or content is None or not message.outgoing:
@@ -93,7 +95,7 @@ class Sender:
         self._core.phones.shown(message, added=False)
 
     def push_peer(
-        self, phone: Phone, device: Device, content: e2e.Message, message_id: str | None = None, count: str = ""
+        self, phone: Phone, device: Device, content: Record, message_id: str | None = None, count: str = ""
     ) -> None:
         """Send a message between a phone and its own companion, which nobody sees."""
         attrs = {
@@ -171,7 +173,7 @@ class Sender:
         phone = message.phone
         world = self._core.world
         # Answer with the kind of address that the other side used: clients file their sessions under it.
-        server = world.addressing(phone, device.phone)
+        server, other_address = sender_address(phone, device.phone, world.addressing(phone, device.phone))
         attrs = {
             "from": phone.jid(server),
             "id": message.message_id,
@@ -190,12 +192,9 @@ class Sender:
                 )
             )
             attrs[other] = peer.jid(other_server)
-        elif server == LID_SERVER:
-            attrs["sender_pn"] = phone.jid(USER_SERVER)
-            attrs["addressing_mode"] = "lid"
         else:
-            attrs["sender_lid"] = phone.jid(LID_SERVER)
-            attrs["addressing_mode"] = "pn"
+            attrs |= other_address
+            attrs["addressing_mode"] = "lid" if server == LID_SERVER else "pn"
         enc = self._encrypt(phone, device, content, media_type, count)
         self._core.router.push(device, Node("message", attrs, [enc]))
 
@@ -208,7 +207,8 @@ class Sender:
             attrs["count"] = count
         return Node("enc", attrs, sealed)
 
-    def _retry_bundle(self, device: Device, node: Node) -> Bundle:
+    def retry_bundle(self, device: Device, node: Node) -> Bundle:
+        """Return the keys of a device that asks for a message again; its published ones where it names none."""
         keys = node.child("keys")
         if keys is None:
             return self._sessions.take_bundle(device)
@@ -225,3 +225,17 @@ class Sender:
 def new_message_id() -> str:
     """Return a message id as phones make them: 3A and 18 hexadecimal digits."""
     return "3A" + os.urandom(9).hex().upper()
+
+
+def sender_address(phone: Phone, peer: Phone, used: str) -> tuple[str, dict[str, str]]:
+    """Return by which kind of address a phone writes to `peer`, and the attribute that tells the other kind.
+
+    `used` is the kind that the peer uses; a phone that is set to a mode keeps to that.
+    """
+    mode = phone.profile.addressing
+    server = used if phone is peer or mode == "lid" else LID_SERVER if mode == "lid_only" else USER_SERVER
+    if mode in ("lid_only", "number_only"):
+        return server, {}
+    if server == LID_SERVER:
+        return server, {"sender_pn": phone.jid(USER_SERVER)}
+    return server, {"sender_lid": phone.jid(LID_SERVER)}

@@ -4,23 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args
 
-from whatsim.model import Behaviour, Echo, EventKind, InvalidContent, NetworkEvent, Script, TextContent
+from whatsim.language import LanguageContent
+from whatsim.model import (
+    Behaviour,
+    Echo,
+    EventKind,
+    InvalidContent,
+    NetworkEvent,
+    OutgoingContent,
+    Script,
+    TextContent,
+)
 from whatsim.phones.app_state import AppState, key_share
-from whatsim.phones.contents import Contents, prepare_text
+from whatsim.phones.contents import Contents, Prepared, prepare, prepare_text
+from whatsim.phones.groups import PhoneGroups
+from whatsim.phones.history import History
 from whatsim.phones.incoming import Receiver
-from whatsim.phones.outgoing import Sender
+from whatsim.phones.language import Language
+from whatsim.phones.outgoing import Sender, sender_address
+from whatsim.phones.people import People
 from whatsim.phones.sessions import Sessions
+from whatsim.phones.settings import PhoneSettings
 from whatsim.phones.views import message_view, phone_view
+from whatsim.phones.writing import Writer
 from whatsim.server.entities import Device, Message, Phone, now
+from whatsim.server.groups import GROUP_SERVER
 from whatsim.wire.binary import Node, decode
-from whatsim.wire.jid import LID_SERVER, USER_SERVER, parse_jid
+from whatsim.wire.jid import LID_SERVER, parse_jid
 
 if TYPE_CHECKING:
     from whatsim.server.connection import Connection
     from whatsim.server.core import Core
+
+log = logging.getLogger(__name__)
 
 
 class Phones:
@@ -30,13 +51,42 @@ class Phones:
         self._core = core
         self.sessions = Sessions(core)
         self.contents = Contents(core.store)
+        self.language = Language(core, self.contents)
+        self.contents.on_keep = self.language.take
         self.app_state = AppState(core.store)
+        self.people = People(core)
+        self.settings = PhoneSettings(core, self.app_state)
         self.sender = Sender(core, self.sessions, self.contents)
         self.receiver = Receiver(core, self.sessions, self.contents, self.sender)
+        self.groups = PhoneGroups(core, self.sessions, self.contents, self.sender)
+        self.history = History(core, self.contents, self.sender)
         self._timers: set[asyncio.TimerHandle] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def prepare(
+        self, content: OutgoingContent, phone: Phone, author: Phone, *, group: str | None = None
+    ) -> Prepared:
+        """Check and serialise what a phone sends to `author`, or to a `group` (see `contents.prepare`)."""
+        if isinstance(content, get_args(LanguageContent)):
+            chat, address = (group, group) if group else (author.number, author.jid(LID_SERVER))
+            return Writer(self.contents, self.language, phone, chat, address).write(content)
+        return await prepare(content, phone, author, self._core.media_host, group=group)
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something in the background, until it is done or the network closes."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("A phone's work has failed", exc_info=task.exception())
 
     def close(self) -> None:
-        """Forget answers that were still to be written."""
+        """Forget answers that were still to be written, and what was being prepared."""
+        for task in self._tasks:
+            task.cancel()
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
@@ -45,25 +95,27 @@ class Phones:
 
     def receive(self, phone: Phone, node: Node) -> None:
         """Something has reached a phone that is online."""
+        reader: Receiver | PhoneGroups = self.groups if _is_of_group(node) else self.receiver
         match node.tag:
             case "message":
-                self.receiver.message(phone, node)
+                reader.message(phone, node)
             case "local":
-                self.receiver.local(phone, node)
+                reader.local(phone, node)
             case "receipt":
-                self.receiver.receipt(phone, node)
+                reader.receipt(phone, node)
             case _:
                 self._core.counters.count_unknown(f"{node.tag} to a phone")
 
     def greet(self, device: Device) -> None:
-        """A companion is there for the first time: give it the app-state key and, by that, the push name."""
+        """A companion is there for the first time: give it the app-state key (by that, the push name) and history."""
         if device.greeted:
             return
         phone = device.phone
+        self.settings.ensure_push_name(phone)  # before: nobody is told of a change that they have no key for
         device.greeted = True
         self._core.world.save(device)
-        self.app_state.ensure_push_name(phone)
         self.sender.push_peer(phone, device, key_share(phone))
+        self.history.hand_over(device)
 
     def read_elsewhere(self, reader: Device, author: Phone, kind: str, ids: list[str]) -> None:
         """A companion has read messages: its phone shows them as read, too."""
@@ -73,7 +125,7 @@ class Phones:
         for message_id in ids:
             message = phone.find_message(author.number, message_id)
             if message is not None and not message.outgoing:
-                self._mark(message)
+                self.mark(message)
 
     def sees_typing(self, phone: Phone, peer: Phone, *, composing: bool) -> None:
         """Somebody types to this phone."""
@@ -83,14 +135,32 @@ class Phones:
             )
 
     def presence(self, connection: Connection, device: Device, node: Node) -> None:
-        """A companion tells its presence (ignored) or wants to be told a phone's."""
-        if node.attrs.get("type") != "subscribe":
+        """A companion tells its presence, or wants to be told a phone's; for as long as its connection stands."""
+        kind = node.attrs.get("type", "available")
+        if kind in ("available", "unavailable"):
+            connection.available = kind == "available"
             return
         jid = parse_jid(node.attr("to"))
         phone = self._core.world.find(jid)
-        if phone is not None:
+        if phone is None:
+            return
+        if kind == "unsubscribe":
+            connection.watching.discard(phone.id)
+        elif kind == "subscribe":
             phone.watchers.add(device.id)
-            connection.send(_presence(phone, jid.server))
+            connection.watching.add(phone.id)
+            self._show_presence(phone, device, jid.server)
+
+    def _show_presence(self, phone: Phone, device: Device, server: str) -> None:
+        """Tell a companion whether a phone is there, as far as its owner lets others know."""
+        privacy = phone.profile.privacy
+        hides_last = not phone.profile.allows("last")
+        if (privacy.get("online") == "match_last_seen" and hides_last) or device.phone.id in phone.profile.blocked:
+            return
+        attrs = {"from": phone.jid(server)}
+        if not phone.online:
+            attrs |= {"type": "unavailable", "last": "deny" if hides_last else str(int(now()))}
+        self._core.router.send_passing(device, Node("presence", attrs))
 
     # --- by a phone's owner
 
@@ -105,7 +175,7 @@ class Phones:
             return 0
         ids = [message.message_id for message in unread]
         for message in unread:
-            self._mark(message)
+            self.mark(message)
         self.receiver.advance(chat, phone, ids, "read")
         self.sender.send_receipt(phone, chat, ids, "read")
         self.sender.send_read_self(phone, chat, ids)
@@ -113,10 +183,10 @@ class Phones:
 
     def typing(self, phone: Phone, peer: Phone, *, composing: bool) -> None:
         """Show the other side that this phone types."""
-        server = self._core.world.addressing(phone, peer)
-        attrs = {"from": phone.jid(server)}
-        if server == LID_SERVER:
-            attrs["sender_pn"] = phone.jid(USER_SERVER)
+        if phone.id in peer.profile.blocked:
+            return
+        server, other_address = sender_address(phone, peer, self._core.world.addressing(phone, peer))
+        attrs = {"from": phone.jid(server), **other_address}
         node = Node("chatstate", attrs, [Node("composing" if composing else "paused")])
         for device in peer.devices.values():
             self._core.router.send_passing(device, node)
@@ -134,10 +204,11 @@ class Phones:
                 self._core.world.dequeue(phone, stanza.key)
         for device_id in list(phone.watchers):
             device = self._core.world.devices.get(device_id)
-            if device is None:
+            connection = device.connection if device is not None else None
+            if device is None or connection is None or phone.id not in connection.watching:
                 phone.watchers.discard(device_id)
             else:
-                self._core.router.send_passing(device, _presence(phone, LID_SERVER))
+                self._show_presence(phone, device, LID_SERVER)
         self.link_changed(phone)
 
     # --- behaviours
@@ -153,9 +224,12 @@ class Phones:
         if delay_s <= 0:
             self._reply(message.phone, author, text)
             return
+        self.later(delay_s, partial(self._reply, message.phone, author, text))
+
+    def later(self, delay_s: float, act: Callable[[], object]) -> None:
+        """Do something after a while, unless the network closes before."""
         self._timers = {timer for timer in self._timers if timer.when() > asyncio.get_running_loop().time()}
-        reply = partial(self._reply, message.phone, author, text)
-        self._timers.add(asyncio.get_running_loop().call_later(delay_s, reply))
+        self._timers.add(asyncio.get_running_loop().call_later(delay_s, act))
 
     def _reply(self, phone: Phone, author: Phone, text: str) -> None:
         # An echo may have grown too long; then there is no answer.
@@ -186,13 +260,18 @@ class Phones:
     def _publish_phone(self, kind: EventKind, phone: Phone) -> None:
         self._core.events.publish(NetworkEvent(kind, number=phone.number, phone=phone_view(phone)))
 
-    def _mark(self, message: Message) -> None:
+    def mark(self, message: Message) -> None:
+        """Show a message as read."""
         if not message.is_read:
             message.is_read = True
             message.receipts.setdefault("read", now())
             message.phone.unread.pop(message.id, None)
             self._core.world.save(message)
             self.shown(message, added=False)
+
+
+def _is_of_group(node: Node) -> bool:
+    return "group" in node.attrs or parse_jid(node.attrs.get("from", "")).server == GROUP_SERVER
 
 
 def answer_of(behaviour: Behaviour, text: str) -> tuple[str, float] | None:
@@ -204,11 +283,3 @@ def answer_of(behaviour: Behaviour, text: str) -> tuple[str, float] | None:
             if rule.match.casefold() in text.casefold():
                 return rule.reply, rule.delay_s
     return None
-
-
-def _presence(phone: Phone, server: str) -> Node:
-    attrs = {"from": phone.jid(server)}
-    if not phone.online:
-        attrs["type"] = "unavailable"
-        attrs["last"] = str(int(now()))
-    return Node("presence", attrs)

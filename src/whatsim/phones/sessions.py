@@ -78,6 +78,14 @@ class Sessions:
         self._entries.pop(key, None)
         self._store.delete("sessions", key)
 
+    def forget_all(self, phone: Phone) -> None:
+        """Drop all of a phone's sessions: it has new keys."""
+        rows = self._store.read("SELECT peer, device FROM sessions WHERE phone = ?", phone.id)
+        keys = {(phone.id, peer, device) for peer, device in rows}
+        for key in keys | {key for key in self._entries if key[0] == phone.id}:
+            self._entries.pop(key, None)
+            self._store.delete("sessions", key)
+
     def take_bundle(self, device: Device) -> Bundle:
         """Return a companion's keys, using up a one-time key."""
         number, key = self._core.world.take_prekey(device) or (None, None)

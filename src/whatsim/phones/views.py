@@ -35,6 +35,9 @@ def device_view(device: Device) -> DeviceView:
     )
 
 
+_RANK: dict[str, int] = {"sent": 0, "delivered": 1, "read": 2, "played": 3}
+
+
 def message_view(message: Message) -> MessageView:
     """Return a message as its phone shows it."""
     number = message.phone.number
@@ -45,7 +48,7 @@ def message_view(message: Message) -> MessageView:
         number=number,
         chat=message.chat,
         direction=message.direction,
-        from_number=number if message.outgoing else message.chat,
+        from_number=number if message.outgoing else message.author or message.chat,
         to_number=message.chat if message.outgoing else number,
         type=message.type,
         body=message.body,
@@ -66,6 +69,14 @@ def message_view(message: Message) -> MessageView:
         quoted_id=message.quoted_id,
         undecryptable=message.undecryptable,
         by_device=message.by_device,
+        details=message.extra.get("details", {}),
+        target_id=message.extra.get("target"),
+        reactions=message.extra.get("reactions", {}),
+        votes=message.extra.get("votes", {}),
+        edited=message.extra.get("edited", False),
+        deleted=message.extra.get("deleted", False),
+        pinned=message.extra.get("pinned", False),
+        reached={reader: max(states, key=_RANK.__getitem__) for reader, states in message.reached.items()},
     )
 
 

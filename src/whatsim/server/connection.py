@@ -8,7 +8,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, cast
 
 from whatsim.server.entities import Device
-from whatsim.server.http import Request, take_request
+from whatsim.server.http import Request, response, take_request
 from whatsim.server.older_clients import FIRST_STANZA_S, by_number
 from whatsim.wire import websocket
 from whatsim.wire.binary import Node, decode, encode
@@ -67,6 +67,9 @@ class Connection(asyncio.Protocol):
         self.epoch = 0
         # Stanzas are delivered from the moment the client has said that it is active.
         self.active = False
+        # Who shows as online is told what others do: typing, and the presence of those asked for.
+        self.available = False
+        self.watching: set[int] = set()
         self.static = b""
         self.registration: PairingData | None = None
         self.refs: list[str] = []
@@ -231,6 +234,9 @@ class Connection(asyncio.Protocol):
             )
             self._write_out(answer.encode())
             self._stage = Stage.HEADER
+            return
+        if request.target == "/":
+            self._respond(response(200, self._core.limits.front_page(), "text/html"))
             return
         # Media requests may take as long as they need.
         self.set_deadline(None)

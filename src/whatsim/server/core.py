@@ -20,9 +20,14 @@ from whatsim.wire.tokens import Dictionary
 
 if TYPE_CHECKING:
     from whatsim.phones.phones import Phones
+    from whatsim.server.calls import Calls
     from whatsim.server.connection import Connection
     from whatsim.server.delivery import Delivery
+    from whatsim.server.group_router import GroupRouter
+    from whatsim.server.groups import Groups
+    from whatsim.server.limits import Limits
     from whatsim.server.linking import Linking
+    from whatsim.server.passkeys import Passkeys
     from whatsim.server.router import Router
     from whatsim.server.session import SessionDesk
 
@@ -36,6 +41,11 @@ class Core:
     linking: Linking
     router: Router
     delivery: Delivery
+    groups: Groups
+    group_router: GroupRouter
+    limits: Limits
+    calls: Calls
+    passkeys: Passkeys
     phones: Phones
 
     def __init__(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from whatsim.model import Behaviour, Direction, Echo, MessageType, Script, ScriptRule, Silent
+from whatsim.server.profiles import Profile
 from whatsim.server.store import Row
 from whatsim.wire.curve import KEY_TYPE, KeyPair, derive_private, key_pair, sign
 from whatsim.wire.jid import LID_SERVER, format_jid
@@ -129,6 +130,15 @@ class Message:
     quoted_id: str | None = None
     media: dict[str, Any] | None = None
     receipts: dict[str, float] = field(default_factory=dict)
+    # Of group messages: who wrote it (number), and how far it got with each member, by number.
+    author: str = ""
+    reached: dict[str, dict[str, float]] = field(default_factory=dict)
+    # What a kind has beyond its text, and what changes have made of the message.
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def dump_extra(self) -> str:
+        """Return `extra` as JSON."""
+        return json.dumps(self.extra)
 
     @property
     def direction(self) -> Direction:
@@ -181,16 +191,31 @@ class Phone:
     watchers: set[int] = field(default_factory=set)
     unread: dict[int, Message] = field(default_factory=dict)
     key_index_list: bytes | None = None
+    profile: Profile = field(init=False)
     _identity: LocalIdentity | None = None
     _signed: SignedKey | None = None
+
+    def __post_init__(self) -> None:
+        self.profile = Profile(self.id)
+
+    def _label(self, name: str) -> str:
+        """Return the name under which a key is derived; another one after every new installation."""
+        serial = self.profile.identity_serial
+        return f"{name} {serial}" if serial else name
+
+    def forget_identity(self) -> None:
+        """Derive the keys anew when they are needed."""
+        self._identity = self._signed = None
 
     @property
     def identity(self) -> LocalIdentity:
         """The phone's Signal identity (device 0)."""
         if self._identity is None:
-            keys = key_pair(derive_private(self.seed, "identity"))
-            signed = key_pair(derive_private(self.seed, "signed prekey"))
-            registration_id = int.from_bytes(derive_private(self.seed, "registration")[:2], "big") % 16380 + 1
+            keys = key_pair(derive_private(self.seed, self._label("identity")))
+            signed = key_pair(derive_private(self.seed, self._label("signed prekey")))
+            registration_id = (
+                int.from_bytes(derive_private(self.seed, self._label("registration"))[:2], "big") % 16380 + 1
+            )
             self._identity = LocalIdentity(keys, registration_id, signed, SIGNED_KEY_ID, self.prekey)
         return self._identity
 
@@ -207,7 +232,7 @@ class Phone:
         """Return a one-time key that was handed out, else None."""
         if not 0 < number < self.next_prekey:
             return None
-        return key_pair(derive_private(self.seed, f"prekey {number}"))
+        return key_pair(derive_private(self.seed, self._label(f"prekey {number}")))
 
     def jid(self, server: str) -> str:
         return f"{self.lid if server == LID_SERVER else self.number}@{server}"

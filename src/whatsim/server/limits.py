@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -132,7 +133,7 @@ class Limits:
         }
         self._tell(phone, _CAP_NOTICE, {"xwa2_notify_new_chat_messages_capping_info_update": told})
 
-    def _tell(self, phone: Phone, operation: str, data: dict[str, object]) -> None:
+    def _tell(self, phone: Phone, operation: str, data: Mapping[str, object]) -> None:
         update = Node("update", {"op_name": operation}, _json(data))
         for device in phone.devices.values():
             self._core.router.push(device, notification("mex", SERVER_JID, [update]))
@@ -157,7 +158,7 @@ def _told(lock: Timelock | None) -> dict[str, object]:
     }
 
 
-def _json(data: dict[str, object]) -> bytes:
+def _json(data: Mapping[str, object]) -> bytes:
     return json.dumps({"data": data}).encode()
 
 

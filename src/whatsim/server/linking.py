@@ -83,6 +83,7 @@ class Linking:
 
     def forget(self, connection: Connection) -> None:
         """A connection has ended: its codes are void."""
+        self._core.passkeys.forget(connection)
         for ref in connection.refs:
             self._refs.pop(ref, None)
         connection.refs.clear()
@@ -110,7 +111,7 @@ class Linking:
             raise LinkRefused("unknown_code", "This is not a code for linking a device.") from None
         if noise != connection.static or identity != connection.registration.identity:
             raise LinkRefused("key_mismatch", "The code does not fit the client that shows it.")
-        return await self._pair(connection, phone, adv)
+        return await self._proven(connection, phone, adv)
 
     # --- by 8-character code
 
@@ -151,7 +152,7 @@ class Linking:
         finally:
             if self._exchanges.get(phone.number) is exchange:
                 del self._exchanges[phone.number]
-        return await self._pair(exchange.connection, phone, adv)
+        return await self._proven(exchange.connection, phone, adv)
 
     # --- the common end
 
@@ -159,7 +160,19 @@ class Linking:
         if len(phone.devices) >= MAX_COMPANIONS:
             raise LinkRefused("too_many_devices", f"A phone takes up to {MAX_COMPANIONS} linked devices.")
 
-    async def _pair(self, connection: Connection, phone: Phone, adv: bytes) -> Device:
+    async def _proven(self, connection: Connection, phone: Phone, adv: bytes) -> Device:
+        """Link the client, or have it prove first who owns the number."""
+        self._check_room(phone)
+        if phone.number in self._core.passkeys.required:
+            for ref in connection.refs:
+                self._refs.pop(ref, None)
+            self._core.passkeys.demand(connection, phone, adv)
+            text = "The linking goes on with this number's passkey: sign with it, and give the answer to the device."
+            raise LinkRefused("passkey_needed", text)
+        return await self.pair(connection, phone, adv)
+
+    async def pair(self, connection: Connection, phone: Phone, adv: bytes) -> Device:
+        """Make the client a device of the phone; returns it once the client has confirmed. Raises LinkRefused."""
         self._check_room(phone)
         if connection in self._attempts or not connection.is_open:
             raise LinkRefused("expired", "The code was used already.")

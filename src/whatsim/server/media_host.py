@@ -57,6 +57,14 @@ class MediaHost:
         self._expired = {path.name for path in self._directory.iterdir() if path.suffix != ".part"}
         return len(self._expired)
 
+    def renew(self, direct_path: str) -> str | None:
+        """Deliver a file again that a phone uploads once more; returns its path, or None when there is no such file."""
+        match = _PATH.fullmatch(unquote(urlsplit(direct_path).path))
+        if match is None or not (self._directory / match.group(1)).exists():
+            return None
+        self._expired.discard(match.group(1))
+        return direct_path
+
     async def keep_plain(self, data: bytes) -> str:
         """Store a file that is not encrypted (a profile picture) durably and return its direct path."""
         return await self._store(data)

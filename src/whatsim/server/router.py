@@ -6,8 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from whatsim.server.entities import Device, Phone
+from whatsim.server.group_router import is_shared
 from whatsim.server.older_clients import lid_of
-from whatsim.server.stanzas import notification, queue_key, timestamp
+from whatsim.server.stanzas import message_key, notification, other_key, queue_key, timestamp
 from whatsim.wire.binary import Node, encode
 from whatsim.wire.jid import LID_SERVER, SERVER_JID, USER_SERVER, Jid, parse_jid
 
@@ -42,6 +43,8 @@ class Router:
                 self._chatstate(device, node)
             case "presence":
                 self._core.phones.presence(connection, device, node)
+            case "call":
+                self._core.calls.handle(device, node)
             case "ib" | "notification":
                 pass
             case _:
@@ -56,9 +59,9 @@ class Router:
         self._core.store.on_commit(partial(self._core.delivery.deliver, device, stanza, is_message=is_visible))
 
     def send_passing(self, device: Device, node: Node) -> None:
-        """Send a stanza that is lost when the device is away (typing, presence)."""
+        """Send a stanza that is lost when the device is away, or does not show as online (typing, presence)."""
         connection = device.connection
-        if connection is not None and connection.active:
+        if connection is not None and connection.active and connection.available:
             connection.send(node)
 
     def prekey_taken(self, device: Device) -> None:
@@ -83,8 +86,18 @@ class Router:
         if refusal is not None:
             connection.send(Node("ack", {**ack, "error": refusal.spec.code or "500"}))
             return
-        for jid, enc in _addressed(node, target):
-            self._forward(sender, node, jid, enc, to)
+        forbidden = core.limits.refuses_message(sender.phone, core.world.find(target))
+        if forbidden is not None:
+            connection.send(Node("ack", {**ack, "error": forbidden}))
+            return
+        if is_shared(target):
+            refused = core.group_router.message(sender, node)
+            if refused is not None:
+                connection.send(Node("ack", {**ack, "error": str(refused)}))
+                return
+        else:
+            for jid, enc in _addressed(node, target):
+                self._forward(sender, node, jid, enc, to)
         if core.faults.hit("lose_acks", sender) is not None:
             core.counters.acks_lost += 1
             return
@@ -96,6 +109,8 @@ class Router:
             self._core.counters.count_unknown("message to an unknown address")
             return
         own = phone is sender.phone
+        if sender.phone.id in phone.profile.blocked and not to.endswith("@g.us"):
+            return
         attrs = self._message_attrs(sender, node, jid.server, to, own=own)
         children = [enc]
         if enc.attrs.get("type") == "pkmsg" and (identity := node.child("device-identity")) is not None:
@@ -152,25 +167,35 @@ class Router:
             ids += [item.attr("id") for item in listed.children]
         if kind == "retry":
             core.counters.retry_requests += 1
-            self._expect_ack(sender, receipt_id)
+            self._expect_ack(sender, self._waiting_key(sender, receipt_id, node))
         else:
             for message_id in ids:
-                core.world.dequeue(sender, f"message {message_id}")
+                core.world.dequeue(sender, self._waiting_key(sender, message_id, node))
         target = parse_jid(to)
         phone = core.world.find(target)
-        if phone is not None and kind not in _PRIVATE_RECEIPTS:
+        if is_shared(target):
+            core.group_router.receipt(sender, node, kind, ids)
+        elif phone is not None and kind not in _PRIVATE_RECEIPTS:
             self._forward_receipt(sender, node, target, phone, kind, ids)
         elif phone is not None and kind == "read-self":
             core.phones.read_elsewhere(sender, phone, kind, ids)
+        elif phone is sender.phone and kind == "server-error":
+            attrs = {**node.attrs, "from": sender.jid(target.server)}
+            self.to_phone(phone, Node("receipt", attrs, node.content))
         ack = {"class": "receipt", "id": receipt_id, "from": to, "t": timestamp()}
         if kind:
             ack["type"] = kind
         core.store.on_commit(partial(connection.send, Node("ack", ack)))
 
-    def _expect_ack(self, device: Device, message_id: str) -> None:
+    def _waiting_key(self, device: Device, message_id: str, node: Node) -> str:
+        """Return under what a message that is confirmed waits; older clients name its author by number."""
+        author = node.attrs.get("participant", "")
+        key = message_key(message_id, author)
+        return key if key in device.queue or not author else message_key(message_id, lid_of(self._core.world, author))
+
+    def _expect_ack(self, device: Device, key: str) -> None:
         # A client that asks for a message again confirms the stanza it could not read as well. By then the new
         # stanza, with the same id, may be waiting; that confirmation must not take it away.
-        key = f"message {message_id}"
         old = device.queue.get(key)
         if old is not None:
             old.skip_acks += 1
@@ -202,25 +227,29 @@ class Router:
         attrs = node.attrs
         kind = attrs.get("class", "")
         if kind == "message":
-            key = f"message {attrs.get('id', '')}"
+            key = self._waiting_key(device, attrs.get("id", ""), node)
             stanza = device.queue.get(key)
             if stanza is not None and stanza.skip_acks:
                 stanza.skip_acks -= 1
                 return
         else:
-            key = f"{kind} {attrs.get('id', '')} {attrs.get('type', '')} {attrs.get('to', '')}"
+            key = other_key(kind, attrs.get("id", ""), attrs.get("type", ""), attrs.get("to", ""), attrs)
             if key not in device.queue:
                 # Older clients confirm by number what waits by LID.
-                to = lid_of(self._core.world, attrs.get("to", ""))
-                key = f"{kind} {attrs.get('id', '')} {attrs.get('type', '')} {to}"
+                to, reader = (lid_of(self._core.world, attrs.get(name, "")) for name in ("to", "participant"))
+                named = {"participant": reader}
+                key = other_key(kind, attrs.get("id", ""), attrs.get("type", ""), to, named)
         self._core.world.dequeue(device, key)
 
     # --- typing
 
     def _chatstate(self, sender: Device, node: Node) -> None:
         target = parse_jid(node.attr("to"))
+        if is_shared(target):
+            self._core.group_router.chatstate(sender, node)
+            return
         phone = self._core.world.find(target)
-        if phone is None or not node.children:
+        if phone is None or not node.children or sender.phone.id in phone.profile.blocked:
             return
         state = node.children[0]
         attrs = {"from": sender.jid(target.server)}

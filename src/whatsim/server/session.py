@@ -31,6 +31,11 @@ class SessionDesk:
         if payload.username is not None:
             self._login(connection, payload)
         elif payload.pairing is not None:
+            failed = self._core.limits.refuses_login(payload, None)
+            if failed is not None:
+                self._core.counters.login_refusals += 1
+                connection.close(failed)
+                return
             self._core.linking.register(connection, payload.pairing)
         else:
             connection.close(failure("400"))
@@ -53,6 +58,11 @@ class SessionDesk:
         refusal = core.faults.hit("refuse_login", device)
         if refusal is not None:
             self._refuse(connection, refusal.spec.code or "503")
+            return
+        failed = core.limits.refuses_login(payload, phone if device is not None else None)
+        if failed is not None:
+            core.counters.login_refusals += 1
+            connection.close(failed)
             return
         if device is None or device.noise != connection.static:
             # The device was unlinked, or never linked: clients forget their keys on this.

@@ -40,12 +40,23 @@ def notification(kind: str, sender: str, children: list[Node], **attrs: str) -> 
 def queue_key(node: Node) -> str:
     """Return what identifies a delivered stanza in its receiver's confirmation.
 
-    Messages are confirmed by id alone; anything else by class, id, type and sender.
+    Messages are confirmed by id alone, in groups by id and author; anything else by class, id, type and sender.
     """
     attrs = node.attrs
     if node.tag == "message":
-        return f"message {attrs.get('id', '')}"
-    return f"{node.tag} {attrs.get('id', '')} {attrs.get('type', '')} {attrs.get('from', '')}"
+        return message_key(attrs.get("id", ""), attrs.get("participant", ""))
+    return other_key(node.tag, attrs.get("id", ""), attrs.get("type", ""), attrs.get("from", ""), attrs)
+
+
+def other_key(kind: str, stanza_id: str, stanza_type: str, sender: str, attrs: dict[str, str]) -> str:
+    """Return what identifies a delivered stanza that is no message; receipts in groups differ by who they are of."""
+    reader = attrs.get("participant", "") if kind == "receipt" else ""
+    return f"{kind} {stanza_id} {stanza_type} {sender} {reader}".rstrip()
+
+
+def message_key(message_id: str, author: str = "") -> str:
+    """Return what identifies a delivered message; `author` in groups, where two members may use one id."""
+    return f"message {message_id} {author}".rstrip()
 
 
 def device_hash(jids: Iterable[str]) -> str:

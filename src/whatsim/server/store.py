@@ -66,6 +66,11 @@ TABLES: dict[str, Table] = {
             " undecryptable INTEGER, by_device INTEGER, quoted_id TEXT, media TEXT, receipts TEXT",
         ),
         Table("contents", "message INTEGER, content BLOB"),
+        Table("profiles", "phone INTEGER, data TEXT"),
+        Table("groups", "id TEXT, data TEXT"),
+        Table("message_extras", "message INTEGER, data TEXT"),
+        Table("group_messages", "message INTEGER, author TEXT, reached TEXT"),
+        Table("sender_keys", "phone INTEGER, group_id TEXT, peer INTEGER, device INTEGER, record TEXT", 4),
         Table("app_state", "phone INTEGER, collection TEXT, version INTEGER, patch BLOB", 3),
     )
 }

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from whatsim.model import MessageType, PhoneNotFound
 from whatsim.server.entities import PREKEY_SIZE, Device, Message, Phone, PrekeyBatch, QueuedStanza, load_behaviour
+from whatsim.server.profiles import load_profile
 from whatsim.server.store import Row, Store
 from whatsim.wire.curve import derive_private
 from whatsim.wire.jid import LID_SERVER, USER_SERVER, Jid
@@ -58,6 +59,10 @@ class World:
         """Write the item's row with the next commit."""
         table = "phones" if isinstance(item, Phone) else "devices" if isinstance(item, Device) else "messages"
         self.store.put(table, item.id, item)
+
+    def save_profile(self, phone: Phone) -> None:
+        """Write the phone's profile with the next commit."""
+        self.store.put("profiles", phone.id, phone.profile)
 
     def new_device_row(self) -> int:
         row = self._next_device_row
@@ -189,6 +194,8 @@ class World:
             phone = Phone(row[0], row[1], row[2], row[3], row[4], row[7], bool(row[5]), load_behaviour(row[6]))
             phone.next_device, phone.next_key_index, phone.next_prekey = row[8:11]
             self._index(phone)
+        for phone_id, data in read("SELECT * FROM profiles"):
+            self.by_id[phone_id].profile = load_profile(data)
         for row in read("SELECT * FROM devices ORDER BY id"):
             self._load_device(row)
         for device_id, batch, keys, used in read(
@@ -205,8 +212,13 @@ class World:
             self._next_seq = seq + 1
         for phone_id, peer, server in read("SELECT * FROM addressing"):
             self.by_id[phone_id].addressing[peer] = server
+        of_groups = {row[0]: row for row in read("SELECT * FROM group_messages")}
         for row in read("SELECT * FROM messages ORDER BY id"):
-            self._load_message(row)
+            self._load_message(row, of_groups.get(row[0]))
+        extras: dict[int, str] = {row[0]: row[1] for row in read("SELECT * FROM message_extras")}
+        for phone in self.by_id.values():
+            for message in phone.messages:
+                message.extra = json.loads(extras.get(message.id, "{}"))
 
     def _load_device(self, row: Row) -> None:
         phone = self.by_id[row[1]]
@@ -229,7 +241,7 @@ class World:
         self.devices[device.id] = device
         self._next_device_row = device.id + 1
 
-    def _load_message(self, row: Row) -> None:
+    def _load_message(self, row: Row, of_group: Row | None) -> None:
         message_type: MessageType = row[5]
         message = Message(
             row[0], self.by_id[row[1]], row[2], row[3], bool(row[4]), message_type, row[6], row[7], *row[8:11]
@@ -238,6 +250,8 @@ class World:
         message.quoted_id = row[14]
         message.media = json.loads(row[15]) if row[15] else None
         message.receipts = json.loads(row[16])
+        if of_group is not None:
+            message.author, message.reached = of_group[1], json.loads(of_group[2])
         message.phone.messages.append(message)
         self._index_message(message)
         self._next_message = message.id + 1

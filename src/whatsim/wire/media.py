@@ -19,6 +19,8 @@ KEY_INFO = {
     "video": b"WhatsApp Video Keys",
     "audio": b"WhatsApp Audio Keys",
     "document": b"WhatsApp Document Keys",
+    "history": b"WhatsApp History Keys",
+    "app_state": b"WhatsApp App State Keys",
 }
 _MAC_SIZE = 10
 

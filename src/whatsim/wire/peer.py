@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from whatsim.wire.e2e import MessageKey
+from whatsim.wire.kinds import MessageKey
 from whatsim.wire.protobuf import Record, blob, flag, message, messages, text, uint
 
 # Types of a protocol message.

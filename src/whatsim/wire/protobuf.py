@@ -1,6 +1,6 @@
 """A small protobuf reader and writer for the few messages which the simulated network looks into.
 
-A message is a dataclass whose fields are declared with `uint`, `text`, `blob`, `flag` or `message`:
+A message is a dataclass whose fields are declared with `uint`, `real`, `text`, `blob`, `flag` or `message`:
 
     @dataclass(slots=True)
     class Hello(Record):
@@ -12,6 +12,7 @@ Absent fields are None (empty lists when repeated). Unknown fields are skipped, 
 from __future__ import annotations
 
 import dataclasses
+import struct
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -118,6 +119,21 @@ def blob(number: int) -> Any:
     return dataclasses.field(default=None, metadata={"pb": _Spec(number, "blob")})
 
 
+def real(number: int) -> Any:
+    """Declare an optional number of double precision."""
+    return dataclasses.field(default=None, metadata={"pb": _Spec(number, "real")})
+
+
+def texts(number: int) -> Any:
+    """Declare a list of strings."""
+    return dataclasses.field(default_factory=list, metadata={"pb": _Spec(number, "text", True)})
+
+
+def blobs(number: int) -> Any:
+    """Declare a list of bytes."""
+    return dataclasses.field(default_factory=list, metadata={"pb": _Spec(number, "blob", True)})
+
+
 def message(number: int, of: type[Record] | None) -> Any:
     """Declare an optional sub-message; None stands for the class that is being declared."""
     return dataclasses.field(default=None, metadata={"pb": _Spec(number, "message", of=of)})
@@ -168,6 +184,9 @@ def _write_value(out: bytearray, spec: _Spec, value: Any) -> None:
         write_uint(out, spec.number, int(value))
     elif spec.kind == "message":
         write_bytes(out, spec.number, value.encode())
+    elif spec.kind == "real":
+        write_varint(out, spec.number << 3 | FIXED64)
+        out += struct.pack("<d", value)
     else:
         write_bytes(out, spec.number, value.encode() if spec.kind == "text" else value)
 
@@ -214,6 +233,10 @@ def _read_value(spec: _Spec, owner: type[Record], raw: int | bytes, depth: int) 
         raise WireError("protobuf field has another type than expected")
     if spec.kind == "message":
         return _decode(spec.of or owner, raw, depth + 1)
+    if spec.kind == "real":
+        if len(raw) != 8:
+            raise WireError("protobuf field has another type than expected")
+        return struct.unpack("<d", raw)[0]
     if spec.kind == "text":
         try:
             return raw.decode("utf-8")

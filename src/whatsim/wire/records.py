@@ -92,11 +92,28 @@ class PairingData(Record):
 
 
 @dataclass(slots=True)
+class AppVersion(Record):
+    """The version of a client; `tertiary` is the revision."""
+
+    primary: int | None = uint(1)
+    secondary: int | None = uint(2)
+    tertiary: int | None = uint(3)
+
+
+@dataclass(slots=True)
+class UserAgent(Record):
+    """What a client says of itself."""
+
+    version: AppVersion | None = message(2, AppVersion)
+
+
+@dataclass(slots=True)
 class ClientPayload(Record):
     """Who logs in: a known device (`username`, `device`) or a new one (`pairing`)."""
 
     username: int | None = uint(1)
     passive: bool | None = flag(3)
+    user_agent: UserAgent | None = message(5, UserAgent)
     device: int | None = uint(18)
     pairing: PairingData | None = message(19, PairingData)
 
@@ -128,6 +145,55 @@ class SignedDeviceIdentityHmac(Record):
 
     details: bytes | None = blob(1)
     hmac: bytes | None = blob(2)
+
+
+@dataclass(slots=True)
+class EphemeralIdentity(Record):
+    """The client's half of a linking with a passkey."""
+
+    public: bytes | None = blob(1)
+    device_type: int | None = uint(2)
+    ref: str | None = text(3)
+
+
+@dataclass(slots=True)
+class Commitment(Record):
+    """A hash over the client's half and a nonce that it tells later."""
+
+    hash: bytes | None = blob(1)
+
+
+@dataclass(slots=True)
+class Prologue(Record):
+    """What the client sends with a passkey's signature; `identity` is a serialised EphemeralIdentity."""
+
+    identity: bytes | None = blob(1)
+    commitment: Commitment | None = message(2, Commitment)
+
+
+@dataclass(slots=True)
+class PrimaryIdentity(Record):
+    """The phone's half."""
+
+    public: bytes | None = blob(1)
+    nonce: bytes | None = blob(2)
+
+
+@dataclass(slots=True)
+class EncryptedPairing(Record):
+    """PairingSecrets, encrypted (AES-GCM) with the key that both halves give."""
+
+    payload: bytes | None = blob(1)
+    iv: bytes | None = blob(2)
+
+
+@dataclass(slots=True)
+class PairingSecrets(Record):
+    """The keys of the client, and the secret with which the phone answers."""
+
+    noise: bytes | None = blob(1)
+    identity: bytes | None = blob(2)
+    adv: bytes | None = blob(3)
 
 
 @dataclass(slots=True)
@@ -192,25 +258,31 @@ class SyncPatch(Record):
 
 
 @dataclass(slots=True)
-class PushNameSetting(Record):
-    """The name that contacts without an address book entry see."""
+class SyncSnapshot(Record):
+    """All records of a collection at one version."""
 
-    name: str | None = text(1)
+    version: SyncVersion | None = message(1, SyncVersion)
+    records: list[SyncRecord] = messages(2, SyncRecord)
+    mac: bytes | None = blob(3)
+    key_id: Blob | None = message(4, Blob)
 
 
 @dataclass(slots=True)
-class SyncActionValue(Record):
-    """The plain value of a setting."""
+class ExternalBlob(Record):
+    """Where a snapshot lies on the media host."""
 
-    timestamp: int | None = uint(1)
-    push_name: PushNameSetting | None = message(7, PushNameSetting)
+    media_key: bytes | None = blob(1)
+    direct_path: str | None = text(2)
+    size: int | None = uint(4)
+    file_sha256: bytes | None = blob(5)
+    file_enc_sha256: bytes | None = blob(6)
 
 
 @dataclass(slots=True)
 class SyncActionData(Record):
-    """What a syncd value holds when decrypted; `index` is a JSON list."""
+    """What a syncd value holds when decrypted; `index` is a JSON list, `value` a serialised action."""
 
     index: bytes | None = blob(1)
-    value: SyncActionValue | None = message(2, SyncActionValue)
+    value: bytes | None = blob(2)
     padding: bytes | None = blob(3)
     version: int | None = uint(4)

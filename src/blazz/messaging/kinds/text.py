@@ -1,26 +1,109 @@
-"""Text, with or without a quoted message."""
+"""Text, with or without a preview of what it links to."""
 
 from __future__ import annotations
 
-from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import ExtendedTextMessage, Message
-from blazz.messaging.kinds.base import Decoded, Outgoing, quote_context, quoted_id
+import base64
+from typing import Any
+from uuid import UUID
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import Message
+from blazz.kit.http import Model, RequestModel
+from blazz.messaging.kinds.base import Content, Decoded, Draft, Kind, Lookup, Outgoing, Row
+
+TEXT_MAX = 4096  # characters; WhatsApp Business Platform's limit of a text message
+_TITLE_MAX, _DESCRIPTION_MAX, _URL_MAX = 300, 1000, 2048  # characters that are kept of a preview
+_THUMBNAIL_MAX = 32 * 1024  # bytes
 
 
-class Text:
-    """`conversation` is plain text, `extendedTextMessage` text with a context."""
+class TextBody(RequestModel):
+    """The text of a message."""
+
+    body: str = Field(min_length=1, max_length=TEXT_MAX)
+    preview_url: bool | None = Field(
+        None, description="Show title and picture of the first web address in the text, if its host gives them at once."
+    )
+
+    @model_validator(mode="after")
+    def _not_blank(self) -> TextBody:
+        if not self.body.strip():
+            raise PydanticCustomError("blank_text", "A text must hold more than white space.")
+        return self
+
+
+class PreviewView(Model):
+    """What a web address in a text leads to, as its sender saw it. `thumbnail` is a data URL."""
+
+    url: str
+    title: str | None = None
+    description: str | None = None
+    thumbnail: str | None = None
+
+
+class TextView(Model):
+    """A text."""
+
+    body: str
+    preview: PreviewView | None = None
+
+
+class Text(Kind):
+    """`conversation` is plain text, `extendedTextMessage` text with a context or a link preview."""
 
     name = "text"
     fields = ("conversation", "extendedTextMessage")
-    media_class = None
+    request = TextBody
+    view = TextView
+    forwards = True
 
     def decode(self, message: Message, field: str) -> Decoded:
         if field == "conversation":
             return Decoded("text", message.conversation)
-        extended = message.extendedTextMessage
-        return Decoded("text", extended.text, quoted_id=quoted_id(extended.contextInfo))
+        part = message.extendedTextMessage
+        if not part.matchedText or not (part.title or part.description or part.JPEGThumbnail):
+            return Decoded("text", part.text)
+        preview = preview_content(part.matchedText, part.title, part.description, part.JPEGThumbnail)
+        return Decoded("text", part.text, {"preview": preview})
+
+    def draft(self, content: TextBody, lookup: Lookup) -> Draft:
+        return Draft(content.body, {"preview_url": True} if content.preview_url and "://" in content.body else {})
+
+    def waits(self, media_id: UUID | None, content: Content) -> bool:
+        return bool(content.get("preview_url")) and "preview" not in content
 
     def encode(self, outgoing: Outgoing) -> Message:
-        if outgoing.quote is None:
+        preview = outgoing.content.get("preview")
+        if not preview:
             return Message(conversation=outgoing.body or "")
-        extended = ExtendedTextMessage(text=outgoing.body or "", contextInfo=quote_context(outgoing.quote))
-        return Message(extendedTextMessage=extended)
+        message = Message()
+        part = message.extendedTextMessage
+        part.text = outgoing.body or ""
+        part.matchedText = preview["url"]
+        part.title = preview.get("title") or ""
+        part.description = preview.get("description") or ""
+        if preview.get("thumbnail"):
+            part.JPEGThumbnail = base64.b64decode(preview["thumbnail"])
+        return message
+
+    def show(self, row: Row, file: Any) -> TextView:
+        preview = row["content"].get("preview")
+        shown = None
+        if preview:
+            thumbnail = preview.get("thumbnail")
+            shown = PreviewView.model_construct(
+                url=preview["url"],
+                title=preview.get("title"),
+                description=preview.get("description"),
+                thumbnail=f"data:image/jpeg;base64,{thumbnail}" if thumbnail else None,
+            )
+        return TextView.model_construct(body=row["body"] or "", preview=shown)
+
+
+def preview_content(url: str, title: str, description: str, jpeg: bytes) -> dict[str, str]:
+    """Return what a row's content keeps of a preview, under `preview`. A picture that is no small JPEG is left out."""
+    kept = {"url": url[:_URL_MAX], "title": title[:_TITLE_MAX], "description": description[:_DESCRIPTION_MAX]}
+    if jpeg.startswith(b"\xff\xd8") and len(jpeg) <= _THUMBNAIL_MAX:
+        kept["thumbnail"] = base64.b64encode(jpeg).decode()
+    return {name: value for name, value in kept.items() if value}

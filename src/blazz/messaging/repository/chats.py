@@ -8,14 +8,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import RowMapping, bindparam, case, delete, func, insert, or_, select, update
+from sqlalchemy import RowMapping, bindparam, case, delete, false, func, insert, or_, select, update
 
 from blazz.kit.db import Key, Tx, UtcDateTime
 from blazz.kit.ids import uuid7
 from blazz.kit.time import utc_now
 from blazz.messaging.tables import chats, messages, outbox
-
-PREVIEW = 200  # characters of the newest message that a chat shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +36,17 @@ class ChatState:
     account_id: uuid.UUID
     contact_id: uuid.UUID | None
     address: str
+    timer_s: int | None = None
 
 
-_STATE = (chats.c.id, chats.c.workspace_id, chats.c.account_id, chats.c.contact_id, chats.c.address)
+_STATE = (
+    chats.c.id,
+    chats.c.workspace_id,
+    chats.c.account_id,
+    chats.c.contact_id,
+    chats.c.address,
+    chats.c.timer_s,
+)
 _NEWEST = (
     chats.c.last_message_id,
     chats.c.last_message_at,
@@ -185,16 +191,28 @@ def chat_page(
     pattern: str | None,
     before: tuple[dt.datetime, uuid.UUID] | None,
     limit: int,
+    archived: bool | None = None,
+    pinned: bool | None = None,
+    chat_ids: Any | None = None,
 ) -> Sequence[RowMapping]:
-    """Return chats with messages, newest first. `contact_ids` is a select of matching contacts, or None."""
+    """Return chats with messages, newest first. `contact_ids` is a select of matching contacts, or None; `chat_ids` one
+    of the only chats that may be returned.
+    """
     statement = select(chats).where(chats.c.workspace_id == workspace_id, chats.c.last_message_at.is_not(None))
     if account_id is not None:
         statement = statement.where(chats.c.account_id == account_id)
     if unread:
-        statement = statement.where(chats.c.unread_count > 0)
+        statement = statement.where(or_(chats.c.unread_count > 0, chats.c.marked_unread.is_(True)))
+    if archived is not None:
+        statement = statement.where(func.coalesce(chats.c.archived, false()).is_(archived))
+    if pinned is not None:
+        statement = statement.where(chats.c.pinned_at.is_not(None) if pinned else chats.c.pinned_at.is_(None))
+    if chat_ids is not None:
+        statement = statement.where(chats.c.id.in_(chat_ids))
     if contact_ids is not None and pattern is not None:
         matches = func.lower(chats.c.last_preview).like(pattern, escape="\\")
-        statement = statement.where(or_(chats.c.contact_id.in_(contact_ids), matches))
+        named = func.lower(chats.c.name).like(pattern, escape="\\")
+        statement = statement.where(or_(chats.c.contact_id.in_(contact_ids), matches, named))
     if before is not None:
         at, chat_id = before
         # the first condition says nothing new, but it is one that an index can seek
@@ -246,27 +264,6 @@ def change_address(tx: Tx, workspace_id: uuid.UUID, contact_id: uuid.UUID, old: 
         .where(chats.c.workspace_id == workspace_id, chats.c.contact_id == contact_id, chats.c.address == old)
         .values(address=new)
     )
-
-
-def drop_doubles(tx: Tx, workspace_id: uuid.UUID, chat_id: uuid.UUID, count: int) -> None:
-    """Correct a chat's unread count and newest message after `count` inbound messages of it were removed."""
-    chat = find_chat(tx, workspace_id, chat_id, for_update=True)
-    last = tx.one(
-        select(messages.c.id, messages.c.kind, messages.c.body, messages.c.from_me)
-        .where(messages.c.workspace_id == workspace_id, messages.c.chat_id == chat_id)
-        .order_by(messages.c.position.desc())
-        .limit(1)
-    )
-    if chat is None or last is None:
-        return
-    values = {
-        "unread_count": max(chat["unread_count"] - count, 0),
-        "last_message_id": last["id"],
-        "last_kind": last["kind"],
-        "last_preview": (last["body"] or "")[:PREVIEW],
-        "last_from_me": last["from_me"],
-    }
-    change_chat(tx, workspace_id, chat_id, values)
 
 
 def chat_state(row: RowMapping) -> ChatState:

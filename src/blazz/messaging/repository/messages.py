@@ -8,15 +8,25 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import RowMapping, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, delete, func, or_, select, update
 
 from blazz.kit.db import Tx, insert_or_ignore
+from blazz.messaging.repository.changes import release_changes
 from blazz.messaging.tables import chats, message_receipts, messages
 
 _PRESENT = select(messages.c.account_id, messages.c.wa_message_id, messages.c.from_me, messages.c.author).where(
     messages.c.workspace_id.in_(bindparam("workspaces", expanding=True)),
     messages.c.account_id.in_(bindparam("accounts", expanding=True)),
     messages.c.wa_message_id.in_(bindparam("ids", expanding=True)),
+)
+# A change of another message is not one of its own; what we deleted for ourselves is not shown.
+_IN_THREAD = (messages.c.target_wa_id.is_(None), messages.c.hidden_at.is_(None))
+# Neither a change nor a notice is ever unread.
+QUIET = ("system", "timer")
+_COUNTS = (
+    messages.c.from_me.is_(False),
+    messages.c.target_wa_id.is_(None),
+    messages.c.kind.not_in(QUIET),
 )
 _SET_STATE = (
     update(messages)
@@ -43,30 +53,52 @@ def rekey_author(
 ) -> list[tuple[uuid.UUID, int]]:
     """Give the messages of a contact their LID as author; a message stored under both keeps one row.
 
-    Returns the chats that lost doubles, with their number.
+    That is the one under the LID, unless only the other one could be decrypted. Returns the chats that lost doubles,
+    with their number.
     """
     own_chats = select(chats.c.id).where(chats.c.workspace_id == workspace_id, chats.c.contact_id == contact_id)
-    rows = tx.all(
-        select(messages.c.id, messages.c.chat_id, messages.c.account_id, messages.c.wa_message_id).where(
-            messages.c.workspace_id == workspace_id, messages.c.chat_id.in_(own_chats), messages.c.author == old
-        )
-    )
+    rows = _by_author(tx, messages.c.workspace_id == workspace_id, messages.c.chat_id.in_(own_chats), author=old)
     if not rows:
         return []
-    twins = present_identities(
-        tx, [workspace_id], {row["account_id"] for row in rows}, {row["wa_message_id"] for row in rows}
-    )
-    doubles = {
-        row["id"]: row["chat_id"] for row in rows if (row["account_id"], row["wa_message_id"], False, new) in twins
+    twins = {
+        (row["account_id"], row["wa_message_id"]): row
+        for row in _by_author(
+            tx,
+            messages.c.workspace_id == workspace_id,
+            messages.c.account_id.in_({row["account_id"] for row in rows}),
+            messages.c.wa_message_id.in_({row["wa_message_id"] for row in rows}),
+            author=new,
+        )
     }
+    doubles: dict[uuid.UUID, uuid.UUID | None] = {}
+    for row in rows:
+        twin = twins.get((row["account_id"], row["wa_message_id"]))
+        if twin is not None:
+            worse = twin if _unread(twin) and not _unread(row) else row
+            doubles[worse["id"]] = row["chat_id"] if row["target_wa_id"] is None else None
     if doubles:
+        release_changes(tx, workspace_id, doubles)
         tx.execute(delete(messages).where(messages.c.workspace_id == workspace_id, messages.c.id.in_(list(doubles))))
     tx.execute(
         update(messages)
         .where(messages.c.workspace_id == workspace_id, messages.c.chat_id.in_(own_chats), messages.c.author == old)
         .values(author=new)
     )
-    return list(Counter(doubles.values()).items())
+    return list(Counter(chat_id for chat_id in doubles.values() if chat_id is not None).items())
+
+
+def _by_author(tx: Tx, *conditions: Any, author: str) -> Sequence[RowMapping]:
+    columns = (messages.c.id, messages.c.chat_id, messages.c.account_id, messages.c.wa_message_id)
+    return tx.all(
+        select(*columns, messages.c.kind, messages.c.content, messages.c.target_wa_id).where(
+            *conditions, messages.c.author == author, messages.c.from_me.is_(False)
+        )
+    )
+
+
+def _unread(row: RowMapping) -> bool:
+    """Tell whether a message stands for one that could not be decrypted."""
+    return bool(row["kind"] == "unsupported" and row["content"].get("kind") == "undecryptable")
 
 
 def find_message(
@@ -75,6 +107,21 @@ def find_message(
     """Return a message; `for_update` keeps others from changing it until this unit is committed."""
     statement = select(messages).where(messages.c.workspace_id == workspace_id, messages.c.id == message_id)
     return tx.one(statement.with_for_update(key_share=True) if for_update else statement)
+
+
+def newest_message(tx: Tx, workspace_id: uuid.UUID, chat_id: uuid.UUID, quiet: Collection[str]) -> RowMapping | None:
+    """Return the newest message that a chat shows, leaving out the kinds `quiet`."""
+    return tx.one(
+        select(messages)
+        .where(
+            messages.c.workspace_id == workspace_id,
+            messages.c.chat_id == chat_id,
+            messages.c.kind.not_in(list(quiet)),
+            *_IN_THREAD,
+        )
+        .order_by(*NEWEST_FIRST)
+        .limit(1)
+    )
 
 
 def find_messages(
@@ -89,6 +136,14 @@ def find_messages(
     )
 
 
+NEWEST_FIRST = (messages.c.position.desc(), messages.c.history_rank.desc())
+
+
+def in_front_of(position: int, rank: int) -> ColumnElement[bool]:
+    """Return the condition that a message stands in front of this place of its chat."""
+    return or_(messages.c.position < position, and_(messages.c.position == position, messages.c.history_rank < rank))
+
+
 _BY_WA_ID = (
     select(
         messages.c.id,
@@ -99,6 +154,7 @@ _BY_WA_ID = (
         messages.c.from_me,
         messages.c.state,
         messages.c.position,
+        messages.c.history_rank,
     )
     .where(
         messages.c.workspace_id.in_(bindparam("workspaces", expanding=True)),
@@ -133,21 +189,28 @@ def quoted_messages(
 
 
 def message_page(
-    tx: Tx, workspace_id: uuid.UUID, chat_id: uuid.UUID, before: int | None, limit: int
+    tx: Tx, workspace_id: uuid.UUID, chat_id: uuid.UUID, before: tuple[int, int] | None, limit: int
 ) -> Sequence[RowMapping]:
-    """Return messages of a chat, newest first."""
-    statement = select(messages).where(messages.c.workspace_id == workspace_id, messages.c.chat_id == chat_id)
+    """Return messages of a chat in front of a position and rank, newest first."""
+    statement = select(messages).where(
+        messages.c.workspace_id == workspace_id, messages.c.chat_id == chat_id, *_IN_THREAD
+    )
     if before is not None:
-        statement = statement.where(messages.c.position < before)
-    return tx.all(statement.order_by(messages.c.position.desc()).limit(limit))
+        # the first condition says nothing new, but it is one that an index can seek
+        statement = statement.where(messages.c.position <= before[0], in_front_of(*before))
+    return tx.all(statement.order_by(*NEWEST_FIRST).limit(limit))
 
 
 def unread_inbound(tx: Tx, workspace_id: uuid.UUID, chat_id: uuid.UUID, count: int) -> Sequence[RowMapping]:
     """Return the newest `count` inbound messages of a chat (id and author), newest first."""
     return tx.all(
         select(messages.c.wa_message_id, messages.c.author)
-        .where(messages.c.workspace_id == workspace_id, messages.c.chat_id == chat_id, messages.c.from_me.is_(False))
-        .order_by(messages.c.position.desc())
+        .where(
+            messages.c.workspace_id == workspace_id,
+            messages.c.chat_id == chat_id,
+            *_COUNTS,
+        )
+        .order_by(*NEWEST_FIRST)
         .limit(count)
     )
 
@@ -179,8 +242,8 @@ def add_receipts(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
         tx.execute(insert_or_ignore(tx.dialect, message_receipts, key), [dict(row) for row in rows])
 
 
-def count_inbound_after(tx: Tx, workspace_id: uuid.UUID, chat_id: uuid.UUID, position: int) -> int:
-    """Count inbound messages of a chat behind `position`."""
+def count_inbound_after(tx: Tx, workspace_id: uuid.UUID, chat_id: uuid.UUID, position: int, rank: int = 0) -> int:
+    """Count inbound messages of a chat behind a position and rank."""
     return int(
         tx.scalar(
             select(func.count())
@@ -188,8 +251,9 @@ def count_inbound_after(tx: Tx, workspace_id: uuid.UUID, chat_id: uuid.UUID, pos
             .where(
                 messages.c.workspace_id == workspace_id,
                 messages.c.chat_id == chat_id,
-                messages.c.position > position,
-                messages.c.from_me.is_(False),
+                messages.c.position >= position,
+                or_(messages.c.position > position, messages.c.history_rank > rank),
+                *_COUNTS,
             )
         )
     )
@@ -226,6 +290,8 @@ _PLACEHOLDERS = select(
     messages.c.from_me,
     messages.c.author,
     messages.c.content,
+    messages.c.position,
+    messages.c.history_rank,
 ).where(
     messages.c.workspace_id.in_(bindparam("workspaces", expanding=True)),
     messages.c.account_id.in_(bindparam("accounts", expanding=True)),

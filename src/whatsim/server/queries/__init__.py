@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whatsim.server.queries import account, app_state, contacts, keys, pairing
+from whatsim.server.queries import account, app_state, contacts, groups, keys, pairing, people
 from whatsim.server.queries.query import Handler, Query
 from whatsim.wire.binary import Node
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 HANDLERS: dict[str, Handler] = {
     "encrypt": keys.handle,
     "usync": contacts.handle_usync,
-    "w:profile:picture": contacts.handle_picture,
-    "w:biz": contacts.handle_business,
-    "status": contacts.handle_status,
+    "w:profile:picture": people.handle_picture,
+    "w:biz": people.handle_business,
+    "status": people.handle_status,
     "md": pairing.handle,
     "w:sync:app:state": app_state.handle,
     "passive": account.handle_passive,
-    "privacy": account.handle_privacy,
-    "blocklist": account.handle_blocklist,
+    "privacy": people.handle_privacy,
+    "blocklist": people.handle_blocklist,
     "w:m": account.handle_media,
-    "w:g2": account.handle_groups,
-    "w:mex": account.handle_mex,
+    "w:g2": groups.handle,
+    "w:mex": people.handle_mex,
     "w": account.handle_props,
     "abt": account.handle_props,
     "w:p": account.handle_plain,

@@ -1,10 +1,11 @@
-"""What clients ask about other people: device lists, LIDs, whether a number is on the network, profiles."""
+"""What clients ask about other people: device lists, LIDs, whether a number is on the network."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from whatsim.server.linking import key_index_list
+from whatsim.server.queries.people import user_node
 from whatsim.server.queries.query import Query
 from whatsim.server.stanzas import timestamp
 from whatsim.wire.binary import Node
@@ -51,13 +52,13 @@ def _user(query: Query, user: Node, asked: Node) -> Node:
             if phone is not None and protocol.attrs.get("addressing_mode") == "lid":
                 attrs = {"jid": phone.jid(LID_SERVER), "pn_jid": phone.jid(USER_SERVER)}
         elif phone is not None:
-            answer = _protocol(phone, protocol.tag)
+            answer = _protocol(query, phone, protocol.tag)
             if answer is not None:
                 children.append(answer)
     return Node("user", attrs, children)
 
 
-def _protocol(phone: Phone, protocol: str) -> Node | None:
+def _protocol(query: Query, phone: Phone, protocol: str) -> Node | None:
     match protocol:
         case "devices":
             companions = phone.devices.values()
@@ -67,27 +68,5 @@ def _protocol(phone: Phone, protocol: str) -> Node | None:
             return Node("devices", {}, [Node("device-list", {}, devices), index])
         case "lid":
             return Node("lid", {"val": phone.jid(LID_SERVER)})
-        case "status":
-            return Node("status", {"t": timestamp()}, b"Simulated phone")
-        case "picture" | "business" | "disappearing_mode" | "username":
-            return Node(protocol)
         case _:
-            return None
-
-
-def handle_picture(query: Query) -> bool:
-    """Namespace `w:profile:picture`: simulated phones have none."""
-    query.error("404", "item-not-found")
-    return True
-
-
-def handle_business(query: Query) -> bool:
-    """Namespace `w:biz`: simulated phones are no businesses."""
-    query.result([Node("business_profile")])
-    return True
-
-
-def handle_status(query: Query) -> bool:
-    """Namespace `status`: the about text can be set and is forgotten."""
-    query.result()
-    return True
+            return user_node(query, phone, protocol)

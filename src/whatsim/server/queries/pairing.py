@@ -1,9 +1,10 @@
-"""Linking by code, and a companion's own logout."""
+"""Linking by code and with a passkey, and a companion's own logout."""
 
 from __future__ import annotations
 
 from whatsim.server.queries.query import Query
 from whatsim.wire.binary import Node
+from whatsim.wire.errors import WireError
 from whatsim.wire.jid import parse_jid
 
 
@@ -17,7 +18,19 @@ def handle(query: Query) -> bool:
             query.durable_result()
             query.core.linking.unlink(device)
         case _:
-            return False
+            return _passkey(query)
+    return True
+
+
+def _passkey(query: Query) -> bool:
+    try:
+        answer = query.core.passkeys.answer(query.connection, query.child)
+    except WireError as error:
+        query.error("400", str(error))
+        return True
+    if answer is None:
+        return False
+    query.result(answer)
     return True
 
 
