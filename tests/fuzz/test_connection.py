@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from tests.fuzz.mutation import Mutations
+from tests.fuzz.stanzas import Stanzas
 from tests.fuzz.test_readers import STANZAS
 from tests.whatsim.companion import Companion
 from whatsim.model import TextContent
@@ -88,24 +90,30 @@ async def test_bytes_before_a_login(network: Network, caplog: pytest.LogCaptureF
     await _serves(network)
 
 
-async def test_stanzas_of_a_linked_client(network: Network, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("form", ["changed", "made"])
+async def test_stanzas_of_a_linked_client(network: Network, caplog: pytest.LogCaptureFixture, form: str) -> None:
+    """Those of a real conversation with other bytes, and those made of words that the server knows."""
     device, corpus = await _conversation(network)
     core = network._core
-    inputs = Mutations("client", corpus)
+    inputs = Mutations(form, corpus)
+    phone, peer = list(core.world.by_id.values())[:2]
+    addresses = [*phone.all_jids("lid"), *peer.all_jids("s.whatsapp.net"), peer.jid("lid")]
+    made = Stanzas(random.Random(f"{inputs.seed}"), addresses)
     connection = _logged_in(core, device)
     with caplog.at_level(logging.ERROR):
         for data in inputs:
             try:
-                core.dispatch(connection, decode(data))
+                node = decode(data) if form == "changed" else made.make()
+                core.dispatch(connection, node)
             except WireError:
                 continue
             except Exception as error:
-                raise AssertionError(inputs.keep()) from error
+                raise AssertionError(f"{inputs.keep()}: {node}") from error
             if not connection.is_open or device.id not in core.world.devices:
                 connection = _logged_in(core, device)
             if inputs.count % 16 == 0:
                 await asyncio.sleep(0)
-            assert not caplog.records, inputs.keep()
+            assert not caplog.records, f"{inputs.keep()}: {node}"
         await core.store.durable()
     assert not caplog.records, inputs.keep()
     await _serves(network)
