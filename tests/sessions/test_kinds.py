@@ -389,3 +389,36 @@ async def test_what_has_no_kind_is_shown_by_its_name(pair: Pair) -> None:
     message.groupInviteMessage.groupName = "Sailors"
     sent = await pair.writes(RawContent(message.SerializeToString()))
     assert (await pair.shown(sent.message_id))["unsupported"] == {"kind": "groupInviteMessage", "text": "Sailors"}
+
+
+@pytest.mark.kind("group", "send")
+@pytest.mark.kind("group", "receive")
+@pytest.mark.parametrize("addressing", ["lid", "pn"])
+async def test_changes_in_a_group_find_their_message_and_author(pair: Pair, addressing: Any) -> None:
+    network, ours = pair.network, pair.number.phone
+    third = (await network.create_phone(name="Sari")).number
+    group = (await network.groups.create(pair.customer, f"Team {addressing}", [ours, third], addressing)).jid
+    poll = await network.send_message(pair.customer, group, language.PollContent("Tea?", ("Yes", "No")))
+    shown = await pair.shown(poll.message_id)
+    await network.send_message(third, group, language.VoteContent(poll.message_id, ("No",)))
+    await network.send_message(third, group, language.ReactionContent(poll.message_id, "👍"))
+    await pair.changed(poll.message_id, "reactions", True)
+    votes = [len(one["voters"]) for one in (await pair.shown(poll.message_id))["poll"]["options"]]
+    assert votes == [0, 1]
+    to = {"to": shown["chat_id"]}
+    vote = await pair.blazz._send(pair.number, pair.customer, {**to, **_as("poll_vote", shown["id"], options=["Yes"])})
+    reaction = await pair.blazz._send(pair.number, pair.customer, {**to, **_as("reaction", shown["id"], emoji="❤️")})
+    for message_id in (vote, reaction):
+        await pair.blazz.state(message_id, "delivered")
+    seen = next(one for one in network.messages(third, limit=1000) if one.message_id == poll.message_id)
+    assert (seen.reactions[ours], seen.votes[ours]) == ("❤️", ["Yes"])
+    said = await network.send_message(third, group, TextContent(unique("tpyo")))
+    await pair.row(said.message_id)
+    await network.send_message(third, group, language.EditContent(said.message_id, "typo"))
+    assert (await pair.changed(said.message_id, "edited_at", True))["text"]["body"] == "typo"
+    await network.send_message(pair.customer, group, language.DeleteContent(said.message_id))
+    await pair.changed(said.message_id, "deleted_at", True)
+
+
+def _as(kind: str, message_id: str, **content: Any) -> dict[str, Any]:
+    return {"type": kind, kind: {"message_id": message_id, **content}}

@@ -137,6 +137,8 @@ def catch_up(tx: Tx, keys: Collection[tuple[uuid.UUID, uuid.UUID, str]], fresh: 
 
     `fresh` are those that are not in the database yet.
     """
+    if not keys:
+        return
     workspaces, accounts, ids = (set(part) for part in zip(*keys, strict=True))
     waiting = repository.waiting_changes(tx, workspaces, accounts, ids)
     if not waiting:
@@ -187,7 +189,7 @@ def rebuild(tx: Tx, target: Row) -> None:
         effect = kinds.kind_of(change["kind"]).effect(change, now) if change["state"] != "failed" else None
         if effect is not None:
             now.update(effect.columns)
-    _write(tx, now, {name: now[name] for name in (*_WRITTEN, "hidden_at")})
+    _write(tx, now, {name: now[name] for name in _WRITTEN})
     _tell(tx, target, Effect("message.updated"))
 
 
@@ -201,7 +203,7 @@ def rebuild_if_changed(tx: Tx, workspace_id: uuid.UUID, message_id: uuid.UUID) -
 def before_changes(target: Row) -> dict[str, Any]:
     """Return a message's row as it was before anything changed it, as far as that is kept."""
     kept = (target["extras"] or {}).get(BEFORE)
-    row: dict[str, Any] = {**target, **_RESET, "hidden_at": None}
+    row: dict[str, Any] = {**target, **_RESET}
     if kept is not None:
         media_id = kept["media_id"]
         row |= {"body": kept["body"], "content": kept["content"], "media_id": media_id and uuid.UUID(media_id)}

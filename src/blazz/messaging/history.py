@@ -22,7 +22,7 @@ from blazz.contacts.peers import Peer
 from blazz.kit.db import Tx
 from blazz.kit.time import utc_now
 from blazz.media import service as media
-from blazz.messaging import kinds, repository
+from blazz.messaging import changes, kinds, repository
 from blazz.messaging.healing import Seal, heal, plan_download
 from blazz.messaging.history_model import (
     MAX_CHATS,
@@ -229,6 +229,8 @@ class _Piece:
         reactions = self._react(entries, authors)
         rows = sorted((entry.row for entry in entries), key=lambda row: (row["position"], row["history_rank"]))
         sql.insert_messages(self._tx, [*rows, *reactions])
+        # what came for them while they were not here
+        changes.catch_up(self._tx, {(row["workspace_id"], row["account_id"], row["wa_message_id"]) for row in rows})
 
     def _react(self, entries: Sequence[_Entry], authors: Authors) -> list[dict[str, Any]]:
         """Fold reactions into their messages; returns their own rows, for the case that they come again."""

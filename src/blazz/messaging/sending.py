@@ -257,6 +257,9 @@ def retry(tx: Tx, message_id: uuid.UUID, sender: Sender) -> uuid.UUID:
     repository.set_states(tx, [repository.state_row(row, "pending", now)])
     if target is not None:
         changes.rebuild(tx, target)
+    columns = kinds.kind_of(row["kind"]).of_chat(row["content"])
+    if columns:
+        repository.change_chat(tx, tx.workspace_id, row["chat_id"], columns)
     draft = events.append(
         tx,
         "message.status",
