@@ -68,6 +68,15 @@ class Phone:
         """Open the chat: everything in it becomes read."""
         self._post("read", {"chat": chat})
 
+    def make_past(self, chats: int, messages_each: int) -> list[str]:
+        """Have chats with a past before any device is linked; returns the numbers of the people in them."""
+        return list(self._post("past", {"chats": chats, "messages_each": messages_each})["numbers"])
+
+    def settings(self, chat: str) -> dict[str, Any]:
+        """What is set for a chat, by the phone or one of its devices."""
+        answer = self._api.get(f"/phones/{self.number}/chat-settings", params={"chat": chat}).raise_for_status()
+        return dict(answer.json())
+
     def silence(self) -> None:
         """Stop answering by itself."""
         self._post("behaviour", {"kind": "silent"})

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.message import DecodeError
-from sqlalchemy import RowMapping
 
 from blazz import events
 from blazz._generated.wa.waSyncAction.WAWebProtobufSyncAction_pb2 import SyncActionValue
@@ -21,11 +20,14 @@ from blazz.kit.time import from_unix_ms, utc_now
 from blazz.messaging import repository, requests
 from blazz.messaging.addresses import lid_of, phone_of, without_device
 from blazz.messaging.history_model import FOREVER
-from blazz.messaging.lookup import chat_with
 from blazz.messaging.repository import state as sql
 from blazz.messaging.settings import tell_chat
 
 _LABEL_NAME = 100
+_CHAT_AT = {"label_jid": 2}
+"""Where in an index the chat stands; in all others it is the second part."""
+_NO_CHAT = frozenset({"contact", "label_edit"})
+_OF_MESSAGES = frozenset({"star", "deleteMessageForMe"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +41,21 @@ class Change:
 def store(tx: Tx, account_id: uuid.UUID, changes: Sequence[Change]) -> None:
     """Store settings in order. What we are about to write ourselves, and what nobody reads, is left alone.
 
-    The scope is the number's workspace.
+    The scope is the number's workspace. What is looked up takes the same few statements for any number of changes.
     """
     events.see_all_rows(tx, tx.workspace_id)
     ours = requests.waiting(tx, account_id, [change.index for change in changes])
+    wanted = []
     for change in changes:
-        handler = _HANDLERS.get(change.index[0]) if change.index else None
-        if handler is None or requests.slot_of(change.index) in ours:
+        if not change.index or change.index[0] not in _HANDLERS or requests.slot_of(change.index) in ours:
             continue
         try:
-            value = SyncActionValue.FromString(change.value)
+            wanted.append((change.index, SyncActionValue.FromString(change.value)))
         except DecodeError:
             continue
-        handler(tx, account_id, change.index[1:], value)
+    batch = _Batch(tx, account_id, wanted)
+    for index, value in wanted:
+        _HANDLERS[index[0]](batch, index[1:], value)
 
 
 def note_seen(tx: Tx, account_id: uuid.UUID, collection: str, version: int) -> None:
@@ -70,137 +74,189 @@ def read_anew(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID) -> None:
     sql.forget_seen(tx, workspace_id, account_id)
 
 
-def _chat(tx: Tx, account_id: uuid.UUID, address: str) -> RowMapping | None:
-    try:
-        name = without_device(address)
-    except ValueError:
-        return None
-    chat_id = chat_with(tx, account_id, name, phone_of(name), lid_of(name))
-    return None if chat_id is None else repository.find_chat(tx, tx.workspace_id, chat_id, for_update=True)
+class _Batch:
+    """What the changes of one unit are about, looked up at once; kept as it is after each change."""
+
+    def __init__(
+        self, tx: Tx, account_id: uuid.UUID, changes: Sequence[tuple[tuple[str, ...], SyncActionValue]]
+    ) -> None:
+        self.tx = tx
+        self.account_id = account_id
+        addresses: list[str] = []
+        ids: set[str] = set()
+        for index, value in changes:
+            at = _CHAT_AT.get(index[0], 1)
+            if index[0] == "contact":
+                addresses += _addresses_of_contact(index[1:], value)
+            elif index[0] not in _NO_CHAT and len(index) > at:
+                addresses.append(index[at])
+            if index[0] in _OF_MESSAGES and len(index) > 2:
+                ids.add(index[2])
+        names = list(dict.fromkeys(without_device(address) for address in addresses if "@" in address))
+        people = contacts.find_many(tx, [(phone_of(name), lid_of(name)) for name in names]) if names else []
+        self._contacts = dict(zip(names, people, strict=True))
+        self._chats = self._find_chats(names)
+        chat_ids = {chat["id"] for chat in self._chats.values()}
+        self._messages = {}
+        if ids and chat_ids:
+            for row in sql.messages_of_chats(tx, tx.workspace_id, chat_ids, ids):
+                self._messages[row["chat_id"], row["wa_message_id"], row["from_me"]] = dict(row)
+        self.labels: dict[str, dict[str, Any]] = {}
+        self.carried: set[tuple[uuid.UUID, uuid.UUID]] = set()
+        if any(index[0] in ("label_edit", "label_jid") for index, _ in changes):
+            self.labels = {row["wa_label_id"]: dict(row) for row in sql.all_labels(tx, tx.workspace_id, account_id)}
+            found = sql.labels_of_chats(tx, tx.workspace_id, chat_ids) if chat_ids else ()
+            self.carried = {(row["chat_id"], row["id"]) for row in found}
+
+    def _find_chats(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+        tx = self.tx
+        people = {contact for contact in self._contacts.values() if contact is not None}
+        rows = sql.chats_of(tx, tx.workspace_id, self.account_id, people, names) if names else ()
+        chats = [dict(row) for row in rows]
+        by_contact = {chat["contact_id"]: chat for chat in chats if chat["contact_id"] is not None}
+        by_address = {chat["address"]: chat for chat in chats}
+        found: dict[str, dict[str, Any]] = {}
+        for name in names:
+            chat = by_contact.get(self._contacts[name]) or by_address.get(name)
+            if chat is not None:
+                found[name] = chat
+        return found
+
+    def contact(self, address: str) -> uuid.UUID | None:
+        """Return the contact that an address belongs to."""
+        return self._contacts.get(without_device(address)) if "@" in address else None
+
+    def chat(self, index: Sequence[str], at: int = 0) -> dict[str, Any] | None:
+        """Return the chat that stands at this place of an index, if it is here."""
+        return self._chats.get(without_device(index[at])) if len(index) > at and "@" in index[at] else None
+
+    def message(self, index: Sequence[str]) -> dict[str, Any] | None:
+        """Return the message that `chat, id, from_me, author` names, if it is here."""
+        chat = self.chat(index)
+        return None if chat is None or len(index) < 4 else self._messages.get((chat["id"], index[1], index[2] == "1"))
+
+    def set_chat(self, chat: dict[str, Any], values: dict[str, Any]) -> None:
+        """Change a chat and tell of it, as far as something is another now."""
+        changed = {name: value for name, value in values.items() if (chat[name] or None) != (value or None)}
+        if changed:
+            repository.change_chat(self.tx, chat["workspace_id"], chat["id"], changed)
+            chat.update(changed)
+            tell_chat(self.tx, chat, changed)
+
+    def set_message(self, row: dict[str, Any], columns: dict[str, Any], told: dict[str, Any]) -> None:
+        """Change a message and tell of it."""
+        repository.change_message(self.tx, row["workspace_id"], row["id"], columns)
+        row.update(columns)
+        data = {"message_id": str(row["id"]), "chat_id": str(row["chat_id"]), **told}
+        events.append(self.tx, "message.updated", data, account_id=self.account_id)
 
 
-def _set(tx: Tx, chat: RowMapping, values: dict[str, Any]) -> None:
-    changed = {name: value for name, value in values.items() if (chat[name] or None) != (value or None)}
-    if changed:
-        repository.change_chat(tx, chat["workspace_id"], chat["id"], changed)
-        tell_chat(tx, chat, changed)
+def _addresses_of_contact(index: Sequence[str], value: SyncActionValue) -> list[str]:
+    action = value.contactAction
+    return [one for one in (*index[:1], action.lidJID, action.pnJID) if one]
 
 
-def _archive(tx: Tx, account_id: uuid.UUID, index: Sequence[str], value: SyncActionValue) -> None:
-    if index and (chat := _chat(tx, account_id, index[0])) is not None:
-        _set(tx, chat, {"archived": value.archiveChatAction.archived})
+def _archive(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
+    if (chat := batch.chat(index)) is not None:
+        batch.set_chat(chat, {"archived": value.archiveChatAction.archived})
 
 
-def _pin(tx: Tx, account_id: uuid.UUID, index: Sequence[str], value: SyncActionValue) -> None:
-    if index and (chat := _chat(tx, account_id, index[0])) is not None:
-        pinned = value.pinAction.pinned
-        if pinned != (chat["pinned_at"] is not None):
-            _set(tx, chat, {"pinned_at": _moment(value) if pinned else None})
+def _pin(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
+    chat, pinned = batch.chat(index), value.pinAction.pinned
+    if chat is not None and pinned != (chat["pinned_at"] is not None):
+        batch.set_chat(chat, {"pinned_at": _moment(value) if pinned else None})
 
 
-def _mute(tx: Tx, account_id: uuid.UUID, index: Sequence[str], value: SyncActionValue) -> None:
-    if not index or (chat := _chat(tx, account_id, index[0])) is None:
+def _mute(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
+    if (chat := batch.chat(index)) is None:
         return
     until: dt.datetime | None = None
     if value.muteAction.muted:
         end = value.muteAction.muteEndTimestamp
         until = FOREVER if end <= 0 else _bounded(end)
-    _set(tx, chat, {"muted_until": until})
+    batch.set_chat(chat, {"muted_until": until})
 
 
-def _mark(tx: Tx, account_id: uuid.UUID, index: Sequence[str], value: SyncActionValue) -> None:
-    if index and (chat := _chat(tx, account_id, index[0])) is not None:
+def _mark(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
+    if (chat := batch.chat(index)) is not None:
         read = value.markChatAsReadAction.read
-        _set(tx, chat, {"marked_unread": False, "unread_count": 0} if read else {"marked_unread": True})
+        batch.set_chat(chat, {"marked_unread": False, "unread_count": 0} if read else {"marked_unread": True})
 
 
-def _contact(tx: Tx, account_id: uuid.UUID, index: Sequence[str], value: SyncActionValue) -> None:
-    del account_id
-    if not index:
-        return
-    addresses = [one for one in (index[0], value.contactAction.lidJID, value.contactAction.pnJID) if one]
-    phone = next((found for one in addresses if (found := phone_of(one))), None)
-    lid = next((found for one in addresses if (found := lid_of(one))), None)
-    contact_id = contacts.find_by_identifiers(tx, phone, lid)
+def _contact(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
+    found = (batch.contact(address) for address in _addresses_of_contact(index, value))
+    contact_id = next((one for one in found if one is not None), None)
     if contact_id is not None:
         name = value.contactAction.fullName or value.contactAction.firstName
-        profiles.note_name(tx, contact_id, "book_name", name.replace("\x00", "\ufffd"))
+        profiles.note_name(batch.tx, contact_id, "book_name", name.replace("\x00", "\ufffd"))
 
 
-def _star(tx: Tx, account_id: uuid.UUID, index: Sequence[str], value: SyncActionValue) -> None:
-    row = _message(tx, account_id, index)
-    starred = value.starAction.starred
+def _star(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
+    row, starred = batch.message(index), value.starAction.starred
     if row is not None and (row["starred_at"] is not None) != starred:
-        _change_message(tx, row, {"starred_at": _moment(value) if starred else None}, {"starred": starred})
+        batch.set_message(row, {"starred_at": _moment(value) if starred else None}, {"starred": starred})
 
 
-def _delete_message(tx: Tx, account_id: uuid.UUID, index: Sequence[str], value: SyncActionValue) -> None:
-    row = _message(tx, account_id, index)
+def _delete_message(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
+    row = batch.message(index)
     if row is not None and row["hidden_at"] is None:
-        _change_message(tx, row, {"hidden_at": _moment(value)}, {"hidden": True})
+        batch.set_message(row, {"hidden_at": _moment(value)}, {"hidden": True})
 
 
-def _delete_chat(tx: Tx, account_id: uuid.UUID, index: Sequence[str], value: SyncActionValue) -> None:
+def _delete_chat(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
     """Hide what a chat holds up to the deletion; a later message brings it back without that."""
-    if not index or (chat := _chat(tx, account_id, index[0])) is None:
+    if (chat := batch.chat(index)) is None:
         return
+    tx = batch.tx
     deleted = value.deleteChatAction if value.HasField("deleteChatAction") else value.clearChatAction
     seconds = deleted.messageRange.lastMessageTimestamp
-    until = _bounded(seconds * 1000) if seconds else _moment(value)
+    # the last second counts as a whole: phones tell whole seconds
+    until = _bounded(seconds * 1000 + 999) if seconds else _moment(value)
     sql.hide_until(tx, tx.workspace_id, chat["id"], until, utc_now())
     if chat["last_message_at"] is not None and chat["last_message_at"] <= until:
         gone = dict.fromkeys(("last_message_id", "last_message_at", "last_kind", "last_preview", "last_from_me"))
-        repository.change_chat(tx, tx.workspace_id, chat["id"], {**gone, "unread_count": 0, "marked_unread": False})
-    events.append(tx, "chat.updated", {"chat_id": str(chat["id"]), "emptied": True}, account_id=account_id)
+        values = {**gone, "unread_count": 0, "marked_unread": False}
+        repository.change_chat(tx, tx.workspace_id, chat["id"], values)
+        chat.update(values)
+    events.append(tx, "chat.updated", {"chat_id": str(chat["id"]), "emptied": True}, account_id=batch.account_id)
 
 
-def _label(tx: Tx, account_id: uuid.UUID, index: Sequence[str], value: SyncActionValue) -> None:
+def _label(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
     if not index or not 0 < len(index[0]) <= 16:
         return
-    known = sql.find_label(tx, tx.workspace_id, account_id, index[0])
-    edit = value.labelEditAction
+    tx, known, edit = batch.tx, batch.labels.get(index[0]), value.labelEditAction
     if edit.deleted:
-        if known is not None:
-            sql.delete_label(tx, tx.workspace_id, known["id"])
+        if known is None:
+            return
+        sql.delete_label(tx, tx.workspace_id, known["id"])
+        del batch.labels[index[0]]
     else:
         name = edit.name.replace("\x00", "\ufffd")[:_LABEL_NAME] or index[0]
         if known is not None and (known["name"], known["colour"]) == (name, edit.color):
             return
-        row = {"id": uuid7(), "workspace_id": tx.workspace_id, "account_id": account_id, "wa_label_id": index[0]}
-        sql.put_label(tx, {**row, "name": name, "colour": edit.color})
-    events.append(tx, "labels.updated", {"wa_label_id": index[0]}, account_id=account_id)
+        label_id = known["id"] if known is not None else uuid7()
+        row = {"id": label_id, "workspace_id": tx.workspace_id, "account_id": batch.account_id}
+        row |= {"wa_label_id": index[0], "name": name, "colour": edit.color}
+        sql.put_label(tx, row)
+        batch.labels[index[0]] = row
+    events.append(tx, "labels.updated", {"wa_label_id": index[0]}, account_id=batch.account_id)
 
 
-def _label_chat(tx: Tx, account_id: uuid.UUID, index: Sequence[str], value: SyncActionValue) -> None:
-    if len(index) < 2 or (chat := _chat(tx, account_id, index[1])) is None:
+def _label_chat(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
+    chat, label = batch.chat(index, 1), batch.labels.get(index[0]) if index else None
+    if chat is None or label is None:
         return
-    label = sql.find_label(tx, tx.workspace_id, account_id, index[0])
-    if label is None:
-        return
-    carried = {row["id"] for row in sql.labels_of_chats(tx, tx.workspace_id, [chat["id"]])}
-    labelled = value.labelAssociationAction.labeled
-    if labelled == (label["id"] in carried):
+    tx, key, labelled = batch.tx, (chat["id"], label["id"]), value.labelAssociationAction.labeled
+    if labelled == (key in batch.carried):
         return
     if labelled:
         own = {"id": uuid7(), "workspace_id": tx.workspace_id, "chat_id": chat["id"], "label_id": label["id"]}
         sql.attach_label(tx, own)
+        batch.carried.add(key)
     else:
-        sql.detach_label(tx, tx.workspace_id, chat["id"], label["id"])
+        sql.detach_label(tx, tx.workspace_id, *key)
+        batch.carried.discard(key)
     tell_chat(tx, chat, {}, labels=True)
-
-
-def _message(tx: Tx, account_id: uuid.UUID, index: Sequence[str]) -> RowMapping | None:
-    """Return the message that `chat, id, from_me, author` names."""
-    if len(index) < 4 or (chat := _chat(tx, account_id, index[0])) is None:
-        return None
-    row = repository.find_in_chat(tx, tx.workspace_id, chat["id"], index[1])
-    return row if row is not None and row["from_me"] == (index[2] == "1") else None
-
-
-def _change_message(tx: Tx, row: RowMapping, columns: dict[str, Any], told: dict[str, Any]) -> None:
-    repository.change_message(tx, row["workspace_id"], row["id"], columns)
-    data = {"message_id": str(row["id"]), "chat_id": str(row["chat_id"]), **told}
-    events.append(tx, "message.updated", data, workspace_id=row["workspace_id"], account_id=row["account_id"])
 
 
 def _moment(value: SyncActionValue) -> dt.datetime:
@@ -215,8 +271,7 @@ def _bounded(milliseconds: int) -> dt.datetime:
         return FOREVER
 
 
-_Handler = Callable[[Tx, uuid.UUID, Sequence[str], SyncActionValue], None]
-_HANDLERS: dict[str, _Handler] = {
+_HANDLERS: dict[str, Callable[[_Batch, Sequence[str], SyncActionValue], None]] = {
     "archive": _archive,
     "pin_v1": _pin,
     "mute": _mute,
@@ -229,5 +284,3 @@ _HANDLERS: dict[str, _Handler] = {
     "label_edit": _label,
     "label_jid": _label_chat,
 }
-READ: Collection[str] = frozenset(_HANDLERS)
-"""The kinds of settings that are stored."""

@@ -7,11 +7,11 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import RowMapping, delete, func, select, update
+from sqlalchemy import RowMapping, delete, func, or_, select, update
 
 from blazz.kit.db import Tx, insert_or_ignore, upsert
 from blazz.messaging.state_tables import chat_labels, labels, phone_requests, state_seen
-from blazz.messaging.tables import messages
+from blazz.messaging.tables import chats, messages
 
 _SLOT = ("workspace_id", "account_id", "slot")
 _LABEL = ("workspace_id", "account_id", "wa_label_id")
@@ -91,17 +91,6 @@ def put_label(tx: Tx, row: Mapping[str, Any]) -> None:
     tx.execute(upsert(tx.dialect, labels, _LABEL, ("name", "colour")), dict(row))
 
 
-def find_label(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, wa_label_id: str) -> RowMapping | None:
-    """Return a label by WhatsApp's id."""
-    return tx.one(
-        select(labels).where(
-            labels.c.workspace_id == workspace_id,
-            labels.c.account_id == account_id,
-            labels.c.wa_label_id == wa_label_id,
-        )
-    )
-
-
 def delete_label(tx: Tx, workspace_id: uuid.UUID, label_id: uuid.UUID) -> None:
     """Remove a label from its chats and altogether."""
     tx.execute(delete(labels).where(labels.c.workspace_id == workspace_id, labels.c.id == label_id))
@@ -147,6 +136,43 @@ def chats_with_label(workspace_id: uuid.UUID, label_id: uuid.UUID) -> Any:
     """Return a SELECT of the ids of chats that carry a label."""
     return select(chat_labels.c.chat_id).where(
         chat_labels.c.workspace_id == workspace_id, chat_labels.c.label_id == label_id
+    )
+
+
+def chats_of(
+    tx: Tx,
+    workspace_id: uuid.UUID,
+    account_id: uuid.UUID,
+    contact_ids: Collection[uuid.UUID],
+    addresses: Collection[str],
+) -> Sequence[RowMapping]:
+    """Return an account's chats with these people or addresses, and keep others from changing them meanwhile."""
+    return tx.all(
+        select(chats)
+        .where(
+            chats.c.workspace_id == workspace_id,
+            chats.c.account_id == account_id,
+            or_(chats.c.contact_id.in_(list(contact_ids)), chats.c.address.in_(list(addresses))),
+        )
+        .order_by(chats.c.id)
+        .with_for_update(key_share=True)
+    )
+
+
+def messages_of_chats(
+    tx: Tx, workspace_id: uuid.UUID, chat_ids: Collection[uuid.UUID], ids: Collection[str]
+) -> Sequence[RowMapping]:
+    """Return what settings may change of messages, by WhatsApp's ids."""
+    columns = (messages.c.id, messages.c.workspace_id, messages.c.chat_id, messages.c.wa_message_id)
+    return tx.all(
+        select(*columns, messages.c.from_me, messages.c.starred_at, messages.c.hidden_at)
+        .join(chats, (chats.c.workspace_id == messages.c.workspace_id) & (chats.c.id == messages.c.chat_id))
+        .where(
+            messages.c.workspace_id == workspace_id,
+            messages.c.account_id == chats.c.account_id,
+            messages.c.chat_id.in_(list(chat_ids)),
+            messages.c.wa_message_id.in_(list(ids)),
+        )
     )
 
 
