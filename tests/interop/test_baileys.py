@@ -20,7 +20,6 @@ from sqlalchemy import RowMapping
 
 from blazz.media import service as media
 from blazz.media.tables import media as media_table
-from blazz.messaging import kinds
 from blazz.messaging.tables import messages
 from tests.interop import peer
 from tests.interop.peer import Event, Peer
@@ -118,12 +117,6 @@ async def chat(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> 
                 yield Conversation(blazz, network, number, customer, client)
     finally:
         await network.close()
-
-
-def needs(*names: str) -> pytest.MarkDecorator:
-    """Skip where Blazz cannot send one of these kinds."""
-    missing = [name for name in names if name not in {kind.name for kind in getattr(kinds, "SENDABLE", ())}]
-    return pytest.mark.skipif(bool(missing), reason=f"Blazz does not send {', '.join(missing)}")
 
 
 @pytest.mark.kind("text", "baileys")
@@ -275,7 +268,6 @@ async def test_pinned_messages(chat: Conversation) -> None:
     assert seen["message"]["pinInChatMessage"]["type"] == "UNPIN_FOR_ALL"
 
 
-@needs("reaction")
 @pytest.mark.kind("reaction", "baileys")
 async def test_reactions_and_their_removal(chat: Conversation) -> None:
     ours, seen = await chat.we_send("text", {"body": "React to me"})
@@ -288,7 +280,6 @@ async def test_reactions_and_their_removal(chat: Conversation) -> None:
         await chat.peer.event(_reaction_event(theirs["wa_message_id"], emoji))
 
 
-@needs("edit")
 @pytest.mark.kind("edit", "baileys")
 async def test_edits(chat: Conversation) -> None:
     theirs = await chat.they_send(text="See you at 9")
@@ -303,7 +294,6 @@ async def test_edits(chat: Conversation) -> None:
     )
 
 
-@needs("delete")
 @pytest.mark.kind("delete", "baileys")
 async def test_deletions_for_everyone(chat: Conversation) -> None:
     theirs = await chat.they_send(text="Wrong chat")
@@ -322,7 +312,6 @@ async def test_deletions_for_everyone(chat: Conversation) -> None:
     )
 
 
-@needs("poll", "poll_vote")
 @pytest.mark.kind("poll", "baileys")
 async def test_polls_and_a_vote(chat: Conversation) -> None:
     """Baileys reads votes and sends none."""
@@ -336,7 +325,6 @@ async def test_polls_and_a_vote(chat: Conversation) -> None:
     assert [option["optionName"] for option in poll["options"]] == ["Red", "Blue"]
 
 
-@needs("location")
 @pytest.mark.kind("location", "baileys")
 async def test_locations(chat: Conversation) -> None:
     row = await chat.they_send(location={"degreesLatitude": -6.2, "degreesLongitude": 106.8, "name": "Monas"})
@@ -346,7 +334,6 @@ async def test_locations(chat: Conversation) -> None:
     assert (round(place["degreesLatitude"], 4), round(place["degreesLongitude"], 4)) == (-6.9, 107.6)
 
 
-@needs("contacts")
 @pytest.mark.kind("contacts", "baileys")
 async def test_contact_cards(chat: Conversation) -> None:
     card = "BEGIN:VCARD\nVERSION:3.0\nFN:Rani\nTEL;type=CELL:+62 811 0000 009\nEND:VCARD"
