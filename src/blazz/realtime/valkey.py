@@ -25,6 +25,7 @@ _PAUSES_S = (0.1, 0.3, 1.0, 3.0, 5.0)
 _SOCKET_S = 5.0
 
 
+_STOP_S = 1.0  # until a task that goes on is cancelled once more
 _GATHER_S = 0.005
 
 
@@ -53,12 +54,13 @@ class ValkeyBridge:
         for end in self._ends:
             end()
         self._ends = []
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-        self._tasks = []
+        tasks, self._tasks = self._tasks, []
+        while tasks:
+            for task in tasks:
+                task.cancel()
+            # the client library may take a cancellation for the end of its own waiting and go on
+            _, left = await asyncio.wait(tasks, timeout=_STOP_S)
+            tasks = list(left)
 
     def _on_topic(self, topic: Topic) -> None:
         kind = "workspace" if isinstance(topic, uuid.UUID) else "topic"
