@@ -11,7 +11,7 @@ import sys
 import uvloop
 
 NAMES = (
-    *("qr", "memory", "restart", "send", "receive", "api", "history", "groups", "kinds"),
+    *("qr", "memory", "restart", "send", "receive", "api", "history", "groups", "kinds", "media"),
     *("placement", "storage", "routing", "failover", "drain", "scale"),
 )
 
@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument("--instances", type=int, help="instances of a cluster instead of the benchmark's own number")
     parser.add_argument("--kills", type=int, default=20, help="kills of each kind for `failover` (default 20)")
     parser.add_argument("--messages", type=int, default=20, help="messages of each session for `scale` (default 20)")
+    parser.add_argument("--megabytes", type=int, default=1024, help="bytes of `media` in all, in MB (default 1024)")
     parser.add_argument(
         "--fsync-ms", type=int, default=0, help="`send` and `receive`: session stores on storage this much slower"
     )
