@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image as Picture
 
+from blazz.accounts import profiles
 from blazz.events.ephemeral import EphemeralEvent, Ephemerals
 from blazz.media import service as media
 from blazz.media.tables import media as media_table
@@ -98,7 +99,7 @@ async def test_pictures_go_both_ways(tmp_path: Path) -> None:
         await eventually(completed, what="the picture is fetched")
         (row,) = await blazz.rows(media_table)
         store = blazz.instance._media_store
-        assert store.path_of(row["path"]).read_bytes() == content
+        assert await store.read(row["path"]) == content
         assert (row["width"], row["height"]) == (64, 48)
         assert (await blazz.events("media.updated"))[0]["data"]["status"] == "completed"
 
@@ -125,11 +126,15 @@ async def test_pictures_go_both_ways(tmp_path: Path) -> None:
 async def test_typing_is_shown_in_both_directions(tmp_path: Path) -> None:
     async with simulated_network(tmp_path / "network") as network, running(tmp_path / "blazz", network) as blazz:
         number, customer = await conversation(blazz, network)
+        shows = "available_while_inbox_is_open"
+        await blazz.database.write(blazz.scope, profiles.set_presence, number.account_id, shows)
+        (stored,) = await blazz.messages()
         seen: list[EphemeralEvent] = []
         end = Ephemerals.shared().subscribe(blazz.workspace_id, seen.append)
         try:
 
             async def typed() -> bool:
+                await blazz.commands.watch_chat(number.account_id, stored["author"], stored["chat_id"])
                 await network.typing(customer, number.phone, True)
                 return any(event.name == "typing" and event.data["state"] == "composing" for event in seen)
 
@@ -205,10 +210,10 @@ async def test_messages_wait_while_the_number_is_disconnected(tmp_path: Path) ->
 async def test_a_refused_message_fails_with_whatsapps_reason_and_the_next_goes_out(tmp_path: Path) -> None:
     async with simulated_network(tmp_path / "network") as network, running(tmp_path / "blazz", network) as blazz:
         number, customer = await conversation(blazz, network)
-        network.add_fault(FaultSpec("refuse_messages", number=number.phone, code="463", count=1))
+        network.add_fault(FaultSpec("refuse_messages", number=number.phone, code="406", count=1))
         refused = await blazz.send_text(number, customer, "no")
         row = await blazz.state(refused, "failed")
-        assert row["error_code"] == "refused_463"
+        assert row["error_code"] == "refused_406"
         accepted = await blazz.send_text(number, customer, "yes")
         await blazz.state(accepted, "delivered")
         assert shown(network, customer) == ["yes"]

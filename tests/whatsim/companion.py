@@ -203,11 +203,11 @@ class Companion:
         async with asyncio.timeout(DEADLINE_S):
             await asyncio.wait([self._task])
 
-    async def iq(self, namespace: str, kind: str, *children: Node) -> Node:
-        """Ask the server and return its answer."""
+    async def iq(self, namespace: str, kind: str, *children: Node, **more: str) -> Node:
+        """Ask the server and return its answer; `more` are further attributes."""
         self._ids += 1
         query_id = f"q{self._ids}"
-        attrs = {"id": query_id, "xmlns": namespace, "type": kind, "to": "@s.whatsapp.net"}
+        attrs = {"id": query_id, "xmlns": namespace, "type": kind, "to": "@s.whatsapp.net", **more}
         self.send(Node("iq", attrs, list(children)))
         return await self.node("iq", id=query_id)
 

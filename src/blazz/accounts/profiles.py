@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -56,12 +57,13 @@ def own(tx: Tx, account_id: uuid.UUID) -> Own:
     return Own(address, None if told is None else told["picture_id"])
 
 
-def note_profile(tx: Tx, account_id: uuid.UUID, **told: Any) -> None:
+def note_profile(tx: Tx, account_id: uuid.UUID, told: Mapping[str, Any]) -> None:
     """Store what was told of `about`, `media_id` and `picture_id`; what is not given stays."""
     if repository.find(tx, tx.workspace_id, account_id) is None:
         return
     before = repository_profiles.find(tx, tx.workspace_id, account_id)
     known = {name: None if before is None else before[name] for name in ("about", "media_id", "picture_id")}
+    told = dict(told)
     if told.get("about") is not None:
         told["about"] = told["about"][:_ABOUT] or None
     row = {"id": uuid7(), "workspace_id": tx.workspace_id, "account_id": account_id, "checked_at": utc_now()}

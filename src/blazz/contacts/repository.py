@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import RowMapping, and_, bindparam, delete, func, insert, or_, select, update
@@ -23,31 +24,53 @@ _BY_VALUE = _IDENTIFIERS.where(
     contact_identifiers.c.kind.in_(bindparam("kinds", expanding=True)),
     contact_identifiers.c.value.in_(bindparam("values", expanding=True)),
 )
-_OF_CONTACTS = select(contact_identifiers.c.contact_id, contact_identifiers.c.kind, contact_identifiers.c.value).where(
+_OF_CONTACTS = _IDENTIFIERS.where(
     contact_identifiers.c.workspace_id.in_(bindparam("workspaces", expanding=True)),
     contact_identifiers.c.contact_id.in_(bindparam("contacts", expanding=True)),
+).order_by(contact_identifiers.c.created_at)
+_wanted = contact_identifiers.alias("wanted")
+_OF_HOLDERS = (
+    _IDENTIFIERS.select_from(
+        _wanted.join(
+            contact_identifiers,
+            (_wanted.c.workspace_id == contact_identifiers.c.workspace_id)
+            & (_wanted.c.contact_id == contact_identifiers.c.contact_id),
+        )
+    )
+    .where(
+        _wanted.c.workspace_id.in_(bindparam("workspaces", expanding=True)),
+        contact_identifiers.c.workspace_id.in_(bindparam("same", expanding=True)),
+        _wanted.c.kind.in_(bindparam("kinds", expanding=True)),
+        _wanted.c.value.in_(bindparam("values", expanding=True)),
+    )
+    .order_by(contact_identifiers.c.created_at)
 )
-_NAMES = select(contacts.c.workspace_id, contacts.c.id, contacts.c.name, contacts.c.push_name).where(
+_NAMES = select(
+    contacts.c.workspace_id,
+    contacts.c.id,
+    contacts.c.name,
+    contacts.c.push_name,
+    contacts.c.book_name,
+    contacts.c.verified_name,
+).where(
     contacts.c.workspace_id.in_(bindparam("workspaces", expanding=True)),
     contacts.c.id.in_(bindparam("contacts", expanding=True)),
 )
-_ID_BY_PHONE = select(contact_identifiers.c.contact_id).where(
-    contact_identifiers.c.workspace_id == bindparam("workspace"),
-    contact_identifiers.c.kind == "phone",
-    contact_identifiers.c.value == bindparam("phone"),
-)
 
 
-def id_by_phone(tx: Tx, workspace_id: uuid.UUID, phone: str) -> uuid.UUID | None:
-    """Return the contact with this number."""
-    found: uuid.UUID | None = tx.execute(_ID_BY_PHONE, {"workspace": workspace_id, "phone": phone}).scalar()
-    return found
-
-
-def identifiers_by_value(tx: Tx, workspace_ids: Collection[uuid.UUID], values: Collection[str]) -> Sequence[RowMapping]:
-    """Return phone and LID identifiers with one of `values`."""
-    parameters = {"workspaces": list(workspace_ids), "kinds": ["phone", "lid"], "values": list(values)}
+def identifiers_by_value(
+    tx: Tx, workspace_ids: Collection[uuid.UUID], values: Collection[str], kinds: Sequence[str] = ("phone", "lid")
+) -> Sequence[RowMapping]:
+    """Return identifiers of these kinds with one of `values`."""
+    parameters = {"workspaces": list(workspace_ids), "kinds": list(kinds), "values": list(values)}
     return tx.execute(_BY_VALUE, parameters).mappings().all()
+
+
+def all_of_holders(tx: Tx, workspace_ids: Collection[uuid.UUID], values: Collection[str]) -> Sequence[RowMapping]:
+    """Return every identifier of the contacts that have a number or LID among `values`, the newest last."""
+    places = list(workspace_ids)
+    parameters = {"workspaces": places, "same": places, "kinds": ["phone", "lid"], "values": list(values)}
+    return tx.execute(_OF_HOLDERS, parameters).mappings().all()
 
 
 def identifiers_of(
@@ -93,20 +116,42 @@ def move_identifiers(tx: Tx, workspace_id: uuid.UUID, loser: uuid.UUID, winner: 
     )
 
 
-_REASSIGN = (
-    update(contact_identifiers)
-    .where(
-        contact_identifiers.c.workspace_id == bindparam("workspace"),
-        contact_identifiers.c.kind == "phone",
-        contact_identifiers.c.value == bindparam("number"),
+@dataclass(frozen=True, slots=True)
+class IdentifierChange:
+    """What becomes of an identifier: another `value`, another contact, or, without either, its removal."""
+
+    workspace_id: uuid.UUID
+    kind: str
+    old: str
+    value: str | None = None
+    contact_id: uuid.UUID | None = None
+
+
+def change_identifiers(tx: Tx, changes: Sequence[IdentifierChange]) -> None:
+    """Apply changes in the order given. They are rare: a statement each."""
+    table = contact_identifiers
+    for change in changes:
+        this = (
+            table.c.workspace_id == change.workspace_id,
+            table.c.kind == change.kind,
+            table.c.value == change.old,
+        )
+        if change.value is not None:
+            tx.execute(update(table).where(*this).values(value=change.value))
+        elif change.contact_id is not None:
+            tx.execute(update(table).where(*this).values(contact_id=change.contact_id))
+        else:
+            tx.execute(delete(table).where(*this))
+
+
+def keep_names(tx: Tx, workspace_id: uuid.UUID, contact_id: uuid.UUID, names: RowMapping) -> None:
+    """Give a contact the names that it lacks and `names` has."""
+    columns = ("name", "push_name", "book_name", "verified_name")
+    tx.execute(
+        update(contacts)
+        .where(contacts.c.workspace_id == workspace_id, contacts.c.id == contact_id)
+        .values({column: func.coalesce(contacts.c[column], names[column]) for column in columns})
     )
-    .values(contact_id=bindparam("contact"))
-)
-
-
-def reassign(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Give numbers to other contacts: rows of `workspace`, `number`, `contact`."""
-    tx.execute(_REASSIGN, [dict(row) for row in rows])
 
 
 def delete_contact(tx: Tx, workspace_id: uuid.UUID, contact_id: uuid.UUID) -> None:
@@ -153,7 +198,8 @@ def matching(workspace_id: uuid.UUID, patterns: Sequence[str]) -> Any:
         contact_identifiers.c.workspace_id == workspace_id,
         contact_identifiers.c.value.like(patterns[0], escape="\\"),
     )
-    names = (func.lower(contacts.c.name), func.lower(contacts.c.push_name))
+    columns = (contacts.c.name, contacts.c.book_name, contacts.c.verified_name, contacts.c.push_name)
+    names = [func.lower(column) for column in columns]
     return select(contacts.c.id).where(
         contacts.c.workspace_id == workspace_id,
         or_(

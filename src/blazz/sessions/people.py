@@ -88,7 +88,7 @@ class People:
         people = PeopleClient(self._client())
         told = await people.user_info(session.ref, [subject.address])
         if told:
-            business = None
+            business: dict[str, Any] = {}
             if told[0].verified_name:
                 business = _business(await people.business_profile(session.ref, subject.address))
             contact_id = await self._write(session, _note, contact_id, told[0], business)
@@ -135,7 +135,7 @@ class People:
         facts: dict[str, Any] = {"about": told[0].about} if told else {}
         if not picture.unchanged:
             facts |= {"media_id": picture.media_id, "picture_id": picture.whatsapp_id}
-        await self._write(session, own_profiles.note_profile, session.account_id, **facts)
+        await self._write(session, own_profiles.note_profile, session.account_id, facts)
 
     async def set_profile(self, session: Session, change: ProfileChange) -> None:
         """Change what customers see of the number and store it, one thing after the other."""
@@ -155,7 +155,7 @@ class People:
             await people.set_own_profile(session.ref, picture_path="")
             facts |= {"media_id": None, "picture_id": None}
         if facts:
-            await self._write(session, own_profiles.note_profile, session.account_id, **facts)
+            await self._write(session, own_profiles.note_profile, session.account_id, facts)
 
     async def privacy(self, session: Session, changes: dict[str, str]) -> dict[str, str]:
         """Change privacy settings and return all of them."""
@@ -176,19 +176,22 @@ class People:
         return await self._database.write(Workspace(session.workspace_id), unit)
 
 
-def _note(tx: Tx, contact_id: uuid.UUID, told: pb.PersonInfo, business: dict[str, Any] | None) -> uuid.UUID:
-    """Store what a look-up told; returns the contact, which may have proved to be another one too."""
+def _note(tx: Tx, contact_id: uuid.UUID, told: pb.PersonInfo, business: dict[str, Any]) -> uuid.UUID:
+    """Store what a look-up told; returns the contact, which may have proved to be another one too.
+
+    What the person does not show (any more) is forgotten. A username that is not told may be one that we may not see.
+    """
     phone, lid = phone_of(told.phone, told.jid), lid_of(told.lid, told.jid)
     if phone is not None and lid is not None:
         peer = Peer(tx.workspace_id, phone, lid, reason="lookup")
         contact_id = identities.learn(tx, [peer]).contact_ids[peer]
-    facts = profiles.Facts(told.about, told.verified_name or None, told.username or None, business)
+    facts = profiles.Facts(told.about, told.verified_name, told.username or None, business)
     profiles.note_facts(tx, contact_id, facts)
     return contact_id
 
 
 def _note_blocks(tx: Tx, account_id: uuid.UUID, addresses: list[str]) -> None:
-    found = (contacts.find_by_identifiers(tx, phone_of(address), lid_of(address)) for address in addresses)
+    found = contacts.find_many(tx, [(phone_of(address), lid_of(address)) for address in addresses])
     profiles.note_blocks(tx, account_id, {contact_id for contact_id in found if contact_id is not None})
 
 

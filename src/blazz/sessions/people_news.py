@@ -111,10 +111,8 @@ def _store(tx: Tx, session: Session, event: pb.Event) -> uuid.UUID | None:
         case "push_name":
             _push_name(tx, session, event.push_name)
         case "block_list":
-            blocked = {_contact(tx, address) for address in event.block_list.blocked}
-            unblocked = {_contact(tx, address) for address in event.block_list.unblocked}
-            known = ([one for one in listed if one is not None] for listed in (blocked, unblocked))
-            profiles.change_blocks(tx, session.account_id, *known)
+            blocked, unblocked = event.block_list.blocked, event.block_list.unblocked
+            profiles.change_blocks(tx, session.account_id, _contacts(tx, blocked), _contacts(tx, unblocked))
         case "identity_change":
             _identity_change(tx, session, event.identity_change)
     return None
@@ -155,3 +153,8 @@ def _identity_change(tx: Tx, session: Session, change: pb.IdentityChange) -> Non
 def _contact(tx: Tx, address: str) -> uuid.UUID | None:
     phone, lid = phone_of(address), lid_of(address)
     return contacts.find_by_identifiers(tx, phone, lid) if phone or lid else None
+
+
+def _contacts(tx: Tx, addresses: Iterable[str]) -> set[uuid.UUID]:
+    found = contacts.find_many(tx, [(phone_of(address), lid_of(address)) for address in addresses])
+    return {contact_id for contact_id in found if contact_id is not None}

@@ -236,6 +236,7 @@ async def test_typing_is_shown_to_both_sides(
     wire_network: Network, shop: str, customer: str, companion: Companion
 ) -> None:
     events = wire_network.subscribe()
+    companion.send(Node("presence", {"type": "available", "name": "Shop"}))
     companion.send(Node("chatstate", {"to": lid(wire_network, customer)}, [Node("composing")]))
     event: NetworkEvent = await anext(events)
     assert (event.kind, event.number, event.chat, event.composing) == ("typing", customer, shop, True)

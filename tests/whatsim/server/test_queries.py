@@ -127,6 +127,7 @@ async def test_people_in_touch_learn_of_a_new_device(
 
 
 async def test_presence_is_told_to_those_who_asked(wire_network: Network, customer: str, companion: Companion) -> None:
+    companion.send(Node("presence", {"type": "available", "name": "Shop"}))
     companion.send(Node("presence", {"type": "subscribe", "to": f"{customer}@s.whatsapp.net"}))
     assert "type" not in (await companion.node("presence")).attrs
     await wire_network.set_online(customer, False)

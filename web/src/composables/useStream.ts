@@ -17,12 +17,19 @@ import { useOutbox } from './useOutbox'
 const TYPING_MS = 10_000
 /** A blip shorter than this is not worth a banner; the promise is to tell within two seconds. */
 const OFFLINE_AFTER_MS = 1_200
+/** WhatsApp lets a phone ring for less than this; whoever hears of no end must not see it ring for ever. */
+const RINGING_MS = 60_000
 
 export type TypingKind = 'composing' | 'recording'
 /** Whether a customer is online now; `lastSeen` (RFC 3339) where they let others know. */
 export interface Presence {
   online: boolean
   lastSeen: string | null
+}
+/** A call that rings now. */
+export interface Ringing {
+  callId: string
+  video: boolean
 }
 type Listener = (event: LogEvent) => void
 
@@ -34,6 +41,8 @@ export const useStream = defineStore('stream', () => {
   const since = ref(Date.now())
   const typing = reactive(new Map<string, TypingKind>())
   const presence = reactive(new Map<string, Presence>())
+  const ringing = reactive(new Map<string, Ringing>())
+  const ringingTimers = new Map<string, ReturnType<typeof setTimeout>>()
   const lastInbound = shallowRef<Message | null>(null)
   const listeners = new Set<Listener>()
   const typingTimers = new Map<string, ReturnType<typeof setTimeout>>()
@@ -55,6 +64,7 @@ export const useStream = defineStore('stream', () => {
     // Who types is only known while the stream is heard.
     if (next !== 'live') {
       for (const chatId of [...typing.keys()]) setTyping(chatId, null)
+      for (const chatId of [...ringing.keys()]) setRinging(chatId, null)
       presence.clear()
     }
     if ((next === 'live') !== (state.value === 'live')) since.value = Date.now()
@@ -72,6 +82,20 @@ export const useStream = defineStore('stream', () => {
     typingTimers.set(
       chatId,
       setTimeout(() => setTyping(chatId, null), TYPING_MS)
+    )
+  }
+
+  function setRinging(chatId: string, call: Ringing | null): void {
+    clearTimeout(ringingTimers.get(chatId))
+    ringingTimers.delete(chatId)
+    if (!call) {
+      ringing.delete(chatId)
+      return
+    }
+    ringing.set(chatId, call)
+    ringingTimers.set(
+      chatId,
+      setTimeout(() => setRinging(chatId, null), RINGING_MS)
     )
   }
 
@@ -98,6 +122,11 @@ export const useStream = defineStore('stream', () => {
       const chatId = textOf(event.data, 'chat_id')
       const kind = textOf(event.data, 'state')
       if (chatId) setTyping(chatId, kind === 'composing' || kind === 'recording' ? kind : null)
+    } else if (event.name === 'call') {
+      const chatId = textOf(event.data, 'chat_id')
+      const callId = textOf(event.data, 'call_id')
+      const rings = event.data.state === 'ringing' && callId !== null
+      if (chatId) setRinging(chatId, rings ? { callId, video: event.data.video === true } : null)
     } else if (event.name === 'presence') {
       const chatId = textOf(event.data, 'chat_id')
       if (chatId) presence.set(chatId, { online: event.data.available === true, lastSeen: textOf(event.data, 'last_seen') })
@@ -136,5 +165,5 @@ export const useStream = defineStore('stream', () => {
     return () => listeners.delete(listener)
   }
 
-  return { state, offline, since, typing, presence, lastInbound, live: computed(() => state.value === 'live'), start, stop, listen }
+  return { state, offline, since, typing, presence, ringing, lastInbound, live: computed(() => state.value === 'live'), start, stop, listen }
 })

@@ -11,7 +11,7 @@ import json
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -47,6 +47,7 @@ class Customer:
     name: str
     messages: tuple[str, ...]
     behaviour: dict[str, Any]
+    profile: dict[str, Any] = field(default_factory=dict)
 
 
 _CUSTOMERS = (
@@ -61,6 +62,7 @@ _CUSTOMERS = (
                 {"match": "", "reply": "Thank you!", "delay_s": 2},
             ],
         },
+        {"about": "Coffee first.", "username": "ayu.lestari"},
     ),
     Customer("628110000102", "Budi Santoso", ("Selamat pagi, apakah buka hari Minggu?",), {"kind": "silent"}),
     Customer(
@@ -68,6 +70,7 @@ _CUSTOMERS = (
         "Citra Dewi",
         ("My order 1042 has not arrived yet.", "Could you have a look?"),
         {"kind": "silent"},
+        {"about": "Flowers for every day"},
     ),
     Customer(
         "628110000104",
@@ -156,6 +159,8 @@ async def _people(phones: httpx.AsyncClient) -> None:
     for customer in _CUSTOMERS:
         path = f"/phones/{customer.number}/behaviour"
         (await phones.post(path, json=customer.behaviour)).raise_for_status()
+        if customer.profile:
+            (await phones.patch(f"/phones/{customer.number}/profile", json=customer.profile)).raise_for_status()
 
 
 async def _linked_number(api: httpx.AsyncClient, phones: httpx.AsyncClient) -> None:
@@ -164,6 +169,9 @@ async def _linked_number(api: httpx.AsyncClient, phones: httpx.AsyncClient) -> N
         accounts[0] if accounts else (await api.post("/accounts", json={"name": "Shop"})).raise_for_status().json()
     )
     path = f"/accounts/{account['id']}"
+    # who tries it out shall see customers type
+    shown = {"presence": "available_while_inbox_is_open"}
+    (await api.patch(f"{path}/profile", json=shown)).raise_for_status()
     if account["status"] == "connected":
         return
     (await api.post(f"{path}/connect", json={})).raise_for_status()
