@@ -60,6 +60,12 @@ func newDevice(ctx context.Context) (*device, error) {
 	return d, nil
 }
 
+// internals are the library's own functions beneath its interface.
+func (d *device) internals() *whatsmeow.DangerousInternalClient {
+	//lint:ignore SA1019 they may change with the library, and are what the tests compare with
+	return d.client.DangerousInternals()
+}
+
 type oneTimeKey struct {
 	ID  uint32
 	Key []byte
@@ -120,7 +126,7 @@ func (d *device) encrypt(ctx context.Context, m sealed) (any, error) {
 			return nil, err
 		}
 	}
-	enc, _, err := d.client.DangerousInternals().EncryptMessageForDevice(ctx, m.Plain, m.Peer, keys, nil, nil)
+	enc, _, err := d.internals().EncryptMessageForDevice(ctx, m.Plain, m.Peer, keys, nil, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +135,7 @@ func (d *device) encrypt(ctx context.Context, m sealed) (any, error) {
 
 func (d *device) decrypt(ctx context.Context, m sealed) (any, error) {
 	enc := waBinary.Node{Tag: "enc", Attrs: waBinary.Attrs{"v": "2", "type": m.Kind}, Content: m.Data}
-	plain, _, err := d.client.DangerousInternals().DecryptDM(ctx, &enc, m.Peer, m.Kind == "pkmsg", time.Now())
+	plain, _, err := d.internals().DecryptDM(ctx, &enc, m.Peer, m.Kind == "pkmsg", time.Now())
 	return plain, err
 }
 
@@ -151,7 +157,7 @@ func (d *device) encryptGroup(ctx context.Context, m sealed) (any, error) {
 }
 
 func (d *device) decryptGroup(ctx context.Context, m sealed) (any, error) {
-	internals := d.client.DangerousInternals()
+	internals := d.internals()
 	if len(m.Distribution) > 0 {
 		internals.HandleSenderKeyDistributionMessage(ctx, m.Group, m.Peer, m.Distribution)
 	}

@@ -89,7 +89,7 @@ func (d *device) sealMedia(ctx context.Context, m media) (any, error) {
 // openMedia downloads and decrypts a file as the client does; its transport has the file at hand.
 func (d *device) openMedia(ctx context.Context, m media) (any, error) {
 	d.file = m.Data
-	return d.client.DangerousInternals().DownloadAndDecrypt(
+	return d.internals().DownloadAndDecrypt(
 		ctx, "https://mmg.whatsapp.net/file", m.Key, m.Kind, m.EncSHA256, m.Sha256,
 	)
 }
