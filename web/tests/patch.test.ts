@@ -17,6 +17,13 @@ describe('messages in the cache', () => {
     expect(after.pages[0]).toBe(before.pages[0])
   })
 
+  it('take a new count of readers although their state stays', () => {
+    const receipts = { recipients: 7, delivered: 7, read: 3, played: 0 }
+    const before = pages([message('m1', { state: 'delivered' })])
+    const after = patchStatuses(before, new Map([['m1', { chatId: 'chat-1', state: 'delivered' as const, error: null, receipts }]]))
+    expect(after.pages[0]?.data[0]).toMatchObject({ state: 'delivered', receipts })
+  })
+
   it('stay the same object when nothing changes', () => {
     const before = pages([message('m1', { state: 'read' })])
     expect(patchStatuses(before, new Map([['m1', { chatId: 'chat-1', state: 'sent' as const, error: null }]]))).toBe(before)

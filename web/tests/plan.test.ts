@@ -14,6 +14,20 @@ describe('a burst of events', () => {
     expect(plan.messages.size).toBe(0)
   })
 
+  it('keeps how many members a message in a group has reached', () => {
+    const receipts = { recipients: 7, delivered: 7, read: 3, played: 0 }
+    const plan = planEvents([
+      event(1, 'message.status', { message_id: 'm1', chat_id: 'c1', state: 'delivered', receipts }),
+      event(2, 'message.status', { message_id: 'm1', chat_id: 'c1', state: 'sent' })
+    ])
+    expect(plan.statuses.get('m1')).toEqual({ chatId: 'c1', state: 'delivered', error: null, receipts })
+  })
+
+  it('reads a group and its chat again when the group changes', () => {
+    const plan = planEvents([event(1, 'group.participants', { group_id: 'g1', chat_id: 'g1', joined: ['1@lid'] })])
+    expect([[...plan.groups], [...plan.chats]]).toEqual([['g1'], ['g1']])
+  })
+
   it('reads each new message and each chat once', () => {
     const plan = planEvents([
       event(1, 'message.received', { message_id: 'm1', chat_id: 'c1', contact_id: 'p1' }),

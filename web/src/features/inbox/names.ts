@@ -4,7 +4,8 @@ import { useI18n } from 'vue-i18n'
 
 import { useAccounts } from '@/api/accounts'
 import { chatName } from '@/api/chats'
-import type { Chat, Message } from '@/api/types'
+import { useGroup } from '@/api/groups'
+import type { Chat, GroupMember, Message } from '@/api/types'
 
 import { readable, userOf } from './addresses'
 import type { Mentionable } from './mentions'
@@ -27,6 +28,8 @@ export function useNames(chat: Ref<Chat | undefined>): Names {
   function nameOf(address: string): string {
     if (!address || userOf(address) === ownPhone.value) return t('inbox.you')
     if (direct.value) return chatName(chat.value) || readable(address)
+    const member = memberNames.value.get(userOf(address))
+    if (member) return member.is_us ? t('inbox.you') : member.display_name
     return readable(address)
   }
 
@@ -49,7 +52,15 @@ export function useNames(chat: Ref<Chat | undefined>): Names {
     return readable(address)
   }
 
-  const people = computed<Mentionable[]>(() => [])
+  const group = useGroup(() => (chat.value?.kind === 'group' ? chat.value.id : null))
+  const members = computed(() => group.data.value?.members ?? [])
+  const memberNames = computed(() => new Map(members.value.flatMap((member) => addressesOf(member).map((address) => [address, member]))))
+  const people = computed<Mentionable[]>(() => members.value.filter((member) => !member.is_us).map((member) => ({ address: member.address, name: member.display_name })))
 
   return { nameOf, authorOf, mentionsOf, people }
+}
+
+/** The users of both addresses under which a member may be named. */
+function addressesOf(member: GroupMember): string[] {
+  return [userOf(member.address), ...(member.phone ? [member.phone.replace(/\D/g, '')] : [])]
 }
