@@ -8,6 +8,7 @@ from typing import Any
 
 from blazz.cluster import service as cluster
 from blazz.cluster.commands import PairingCode, QrView
+from blazz.cluster.pairing_commands import PasskeyView
 from blazz.kit.db import Platform
 from blazz.kit.errors import BlazzError
 from blazz.kit.time import utc_now
@@ -20,6 +21,7 @@ class Sessions:
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
         self.shown: dict[uuid.UUID, QrView] = {}
+        self.passkeys: dict[uuid.UUID, PasskeyView] = {}
         self.failure: BlazzError | None = None
 
     @classmethod
@@ -47,6 +49,15 @@ class Sessions:
 
     async def qr(self, account_id: uuid.UUID) -> QrView | None:
         return self.shown.get(account_id)
+
+    async def passkey(self, account_id: uuid.UUID) -> PasskeyView | None:
+        return self.passkeys.get(account_id)
+
+    async def answer_passkey(self, account_id: uuid.UUID, credential: str) -> None:
+        self._note("answer_passkey", account_id, credential)
+
+    async def confirm_passkey(self, account_id: uuid.UUID) -> None:
+        self._note("confirm_passkey", account_id)
 
     def _note(self, *asked: Any) -> None:
         self.asked.append(asked)

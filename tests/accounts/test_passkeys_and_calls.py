@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from blazz.accounts import phone_silence, restrictions, service
+from blazz.accounts import phone_silence, repository, restrictions, service
 from blazz.accounts.restrictions import Restriction
 from blazz.cluster.pairing_commands import PasskeyView
 from blazz.kit.db import Platform, Workspaces
@@ -145,7 +145,7 @@ async def test_a_phone_that_is_silent_for_long_is_told_once(owner: Person) -> No
     async def set_back(days: int) -> None:
         then = utc_now() - dt.timedelta(days=days)
         values = {"linked_at": then, "phone_seen_at": then, "connected_at": then, "status": "connected"}
-        await database.write(scope, lambda tx: service.repository.change(tx, owner.workspace_id, account_id, values))
+        await database.write(scope, lambda tx: repository.change(tx, owner.workspace_id, account_id, values))
 
     await set_back(9)
     await activity.refresh(database)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from blazz.cluster import advising, membership, platform_log, retention
+from blazz.cluster import advising, client_alarm, membership, platform_log, retention
 from blazz.cluster.controller import Controller
 from blazz.identity.caller import ALL_SCOPES
-from blazz.kit.db import Tx
+from blazz.kit.db import Platform, Tx
 from blazz.kit.ids import uuid7
 from blazz.kit.time import utc_now
 from tests.support.app import Person, Running, problem
@@ -53,6 +53,22 @@ async def test_acting_needs_the_token_against_foreign_pages(stand: Stand) -> Non
 
 
 # -- what they see --------------------------------------------------------------------------------------------------
+
+
+async def test_the_overview_tells_once_that_the_client_is_refused(stand: Stand, running: Running) -> None:
+    assert (await stand.see())["client_refused"] is None
+    scope = Platform("test")
+    for _ in range(2):
+        for instance in ("instance-a", "instance-b"):
+            await running.database.write(scope, client_alarm.refused, instance, "2.3000.1")
+    seen = (await stand.see())["client_refused"]
+    assert (seen["versions"], seen["instances"]) == (["2.3000.1"], ["instance-a", "instance-b"])
+    await running.database.write(scope, client_alarm.accepted, "instance-a")
+    assert (await stand.see())["client_refused"]["instances"] == ["instance-b"]
+    await running.database.write(scope, client_alarm.accepted, "instance-b")
+    assert (await stand.see())["client_refused"] is None
+    names = [event["name"] for event in (await stand.see("/events"))["data"]]
+    assert [name for name in reversed(names) if name.startswith("client.")] == ["client.refused", "client.accepted"]
 
 
 @pytest.mark.every_database

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from blazz.cluster.commands import OnWhatsApp, QrView
+from blazz.cluster.pairing_commands import PasskeyView
 from blazz.cluster.routing import OwnerDirectory, owner_changed
 from blazz.events import Wakeups
 from blazz.kit import time as clocks
@@ -63,6 +64,20 @@ async def test_every_command_reaches_the_owner_and_its_answer_comes_back(gateway
     ]
     assert not one.sessions.asked
     assert gateway.directory.queries == 1
+
+
+async def test_a_passkey_is_asked_for_and_answered_at_the_owner(gateway: Stand) -> None:
+    owner = await gateway.instance("a")
+    account_id = await gateway.assign("a")
+    commands = gateway.commands
+    assert await commands.passkey(account_id) is None
+    asked = PasskeyView("challenge", {"rpId": "whatsapp.com", "allowCredentials": []}, None, utc_now())
+    owner.sessions.passkeys[account_id] = asked
+    assert await commands.passkey(account_id) == asked
+    await commands.answer_passkey(account_id, "{}")
+    await commands.confirm_passkey(account_id)
+    assert owner.sessions.asked[-2:] == [("answer_passkey", account_id, "{}"), ("confirm_passkey", account_id)]
+    assert await commands.passkey(uuid.uuid4()) is None
 
 
 async def test_what_the_instance_answers_is_what_the_caller_sees(gateway: Stand) -> None:

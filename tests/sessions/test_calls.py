@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from blazz.accounts import call_settings
 from blazz.accounts.call_settings import CallSettings
 from blazz.events.ephemeral import EphemeralEvent, Ephemerals
+from blazz.kit import failpoints
 from blazz.messaging import phone_calls
 from blazz.messaging.tables import messages
 from tests.support.network import simulated_network
@@ -47,7 +48,7 @@ async def call_is(blazz: Blazz, status: str, count: int = 1) -> dict[str, Any]:
         found = await calls(blazz)
         return found[-1] if len(found) == count and found[-1]["status"] == status else None
 
-    found = await eventually(reached, what=f"a call that is {status}")
+    found: dict[str, Any] | None = await eventually(reached, what=f"a call that is {status}")
     assert found is not None
     return found
 
@@ -60,6 +61,8 @@ def seen(blazz: Blazz) -> list[EphemeralEvent]:
     return found
 
 
+@pytest.mark.kind("call", "network")
+@pytest.mark.kind("call", "receive")
 @pytest.mark.parametrize("video", [False, True])
 async def test_a_call_rings_and_is_then_missed(
     blazz: Blazz, network: Network, seen: list[EphemeralEvent], video: bool
@@ -94,6 +97,11 @@ async def declining(blazz: Blazz, number: Number, reply: str | None) -> None:
     await blazz.database.write(blazz.scope, call_settings.change, number.account_id, CallSettings(True, reply))
 
 
+def declined(network: Network, call_id: str) -> bool:
+    """Tell whether a linked device has declined a call."""
+    return any(call.id == call_id and call.rejected_by for call in network.calls.list())
+
+
 async def test_calls_are_declined_by_setting_and_answered_once_an_hour(blazz: Blazz, network: Network) -> None:
     number = await blazz.link()
     customer = (await network.create_phone()).number
@@ -101,9 +109,7 @@ async def test_calls_are_declined_by_setting_and_answered_once_an_hour(blazz: Bl
     for count in (1, 2):
         call = await network.calls.offer(customer, number.phone)
         await call_is(blazz, "rejected", count)
-        await eventually(
-            lambda call=call: [c for c in network.calls.list() if c.id == call.id and c.rejected_by], what="declined"
-        )
+        await eventually(partial(declined, network, call.id), what="declined")
     await eventually(lambda: shown(network, customer) == ["Please write to us."], what="the reply")
     first, second = await calls(blazz)
     assert "replied_at" in first
@@ -152,5 +158,25 @@ async def test_a_call_that_cannot_be_stored_is_delivered_again(
     monkeypatch.setattr(phone_calls, "store", fails_once)
     await network.calls.offer((await network.create_phone()).number, number.phone)
     await call_is(blazz, "ringing")
-    await asyncio.sleep(0)
+
+
+async def test_a_call_is_confirmed_only_after_it_is_stored_and_then_noted_once(
+    blazz: Blazz, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLAZZ_TEST_MODE", "1")
+    number = await blazz.link()
+    failpoints.arm("calls.stored_before_ack", "error")
+    try:
+        await network.calls.offer((await network.create_phone()).number, number.phone)
+        await call_is(blazz, "ringing")
+        assert waiting(network, number) > 0, "WhatsApp still has it"
+    finally:
+        failpoints.disarm("calls.stored_before_ack")
+    await eventually(lambda: waiting(network, number) == 0, what="the confirmation")
     assert len(await calls(blazz)) == 1
+
+
+def waiting(network: Network, number: Number) -> int:
+    """Return how much waits for the number's confirmation."""
+    (device,) = network.get_phone(number.phone).devices
+    return device.queued

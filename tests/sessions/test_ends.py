@@ -114,16 +114,6 @@ async def test_a_login_refused_for_good_logs_the_number_out(code: str, tmp_path:
         assert await wanted(blazz, number) == "stopped"
 
 
-async def test_an_outdated_client_fails_with_a_sentence_to_act_on(tmp_path: Path) -> None:
-    async with simulated_network(tmp_path / "network") as network, running(tmp_path / "blazz", network) as blazz:
-        number = await refused_login(network, blazz, "405", "failed")
-        row = await blazz.account(number.account_id)
-        assert "Update Blazz" in row["status_detail"]
-        network.clear_faults()
-        await blazz.connect(number.account_id)
-        await blazz.status(number.account_id, "connected")
-
-
 async def test_a_login_refused_for_now_is_tried_again(tmp_path: Path) -> None:
     async with simulated_network(tmp_path / "network") as network, running(tmp_path / "blazz", network) as blazz:
         number = await refused_login(network, blazz, "503", "disconnected")

@@ -5,15 +5,19 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import RowMapping
 
 from blazz.accounts import restrictions
 from blazz.cluster import client_alarm, platform_log
+from blazz.engine_client import EngineError
+from blazz.engine_client.client import SessionRef
+from blazz.engine_client.limits import LimitsClient
 from blazz.kit.db import Platform
 from blazz.kit.time import utc_now
-from blazz.sessions import limits
+from blazz.sessions import limits, outbox
 from tests.support.network import simulated_network
 from tests.support.product import Blazz, Number, running, shown, text
 from tests.support.waiting import eventually
@@ -110,13 +114,45 @@ async def test_a_refused_new_chat_stops_the_others_and_asks_until_when(blazz: Bl
 
     await eventually(end_is_known, what="the end that WhatsApp tells")
     assert lock.code == 463
-    tried = network.limits.refused_new_chats(number.phone)
-    assert 1 <= tried <= 8, "what was under way"
     more = await blazz.send_text(number, (await network.create_phone()).number, "Hello")
     await network.limits.timelock(number.phone, 0)
     for message in [*waiting, more]:
         await blazz.state(message, "delivered")
-    assert network.limits.refused_new_chats(number.phone) == tried, "never tried blindly again"
+    assert 1 <= network.limits.refused_new_chats(number.phone) <= 8, "what was under way, and nothing again"
+
+
+async def test_a_lock_whose_end_was_guessed_is_asked_about_before_anything_is_tried(
+    blazz: Blazz, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "_ASSUMED", dt.timedelta(seconds=1))
+    asked = 0
+
+    async def silent_at_first(self: LimitsClient, ref: SessionRef) -> Any:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise EngineError("not_told", "the answer cannot be read")
+        return await ask(self, ref)
+
+    ask = LimitsClient.reachout_timelock
+    monkeypatch.setattr(LimitsClient, "reachout_timelock", silent_at_first)
+    number = await blazz.link()
+    await network.limits.timelock(number.phone, 3, tell=False)
+    waiting = await blazz.send_text(number, (await network.create_phone()).number, "Hello")
+    assert (await restricted(blazz, number, "reachout_timelock")).assumed
+    await blazz.state(waiting, "delivered")
+    assert asked == 2
+    assert network.limits.refused_new_chats(number.phone) == 1
+
+
+async def test_a_message_that_is_refused_again_after_a_week_fails(
+    blazz: Blazz, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "_PATIENCE", dt.timedelta(0))
+    number = await blazz.link()
+    await network.limits.timelock(number.phone, 600, tell=False)
+    row = await blazz.state(await blazz.send_text(number, (await network.create_phone()).number, "Hello"), "failed")
+    assert row["error_code"] == "refused_463"
 
 
 async def test_waiting_messages_outlive_their_own_expiry(blazz: Blazz, network: Network) -> None:
@@ -216,19 +252,25 @@ async def test_a_ban_for_good_fails_what_waits(blazz: Blazz, network: Network) -
     assert (await restricted(blazz, number, "banned")).until is None
 
 
+async def outdated(blazz: Blazz, number: Number) -> RowMapping:
+    """Wait until the number says that its client is too old."""
+
+    async def says() -> RowMapping | None:
+        row = await blazz.account(number.account_id)
+        return row if row["disconnect_reason"] == "client_outdated" else None
+
+    found = await eventually(says, what="the reason")
+    assert found is not None
+    return found
+
+
 async def test_an_outdated_client_is_one_alarm_and_no_storm(tmp_path: Path, network: Network) -> None:
     async with running(tmp_path / "blazz", network, client_version_retry_s=2) as blazz:
         numbers = [await blazz.link() for _ in range(3)]
         network.limits.client_versions(4_000_000_000, None)
         network.add_fault(FaultSpec("drop_connection"))
         for number in numbers:
-            row = await blazz.status(number.account_id, "disconnected")
-
-            async def named(number: Number = number) -> RowMapping | None:
-                row = await blazz.account(number.account_id)
-                return row if row["disconnect_reason"] == "client_outdated" else None
-
-            row = await eventually(named, what="the reason")  # type: ignore[assignment]
+            row = await outdated(blazz, number)
             assert "Update Blazz" in row["status_detail"]
         alarm = await eventually(lambda: blazz.database.read(_SCOPE, client_alarm.current), what="the alarm")
         assert alarm is not None

@@ -14,6 +14,7 @@ from sqlalchemy import Boolean, Float, Integer, Table, insert, update
 
 from blazz.cluster.commands import ChatState, OnWhatsApp, PairingCode, QrView
 from blazz.cluster.internal_client import InternalClient
+from blazz.cluster.pairing_commands import PasskeyView
 from blazz.cluster.remote import RemoteCommands
 from blazz.cluster.routing import OwnerDirectory
 from blazz.cluster.tables import assignments, instances
@@ -40,6 +41,7 @@ class NotingSessions:
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
         self.shown: QrView | None = None
+        self.passkeys: dict[uuid.UUID, PasskeyView] = {}
         self.failure: BlazzError | None = None
 
     async def connect(self, account_id: uuid.UUID, *, use_qr: bool = True) -> None:
@@ -58,6 +60,16 @@ class NotingSessions:
     async def qr(self, account_id: uuid.UUID) -> QrView | None:
         self._note("qr", account_id)
         return self.shown
+
+    async def passkey(self, account_id: uuid.UUID) -> PasskeyView | None:
+        self._note("passkey", account_id)
+        return self.passkeys.get(account_id)
+
+    async def answer_passkey(self, account_id: uuid.UUID, credential: str) -> None:
+        self._note("answer_passkey", account_id, credential)
+
+    async def confirm_passkey(self, account_id: uuid.UUID) -> None:
+        self._note("confirm_passkey", account_id)
 
     async def typing(self, account_id: uuid.UUID, address: str, state: ChatState) -> None:
         self._note("typing", account_id, address, state)

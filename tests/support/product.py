@@ -26,9 +26,11 @@ from blazz.kit.settings import Settings
 from blazz.kit.signing import InternalKeys
 from blazz.kit.time import utc_now
 from blazz.media.store import MediaStore
+from blazz.media.worker import MediaWorker
 from blazz.messaging import sending
 from blazz.messaging.schemas import SendMessage
 from blazz.messaging.tables import messages as messages_table
+from blazz.messaging.tables import outbox as outbox_table
 from blazz.migrations import tables as _tables  # noqa: F401 - fills the metadata
 from blazz.workspaces.tables import workspaces as workspaces_table
 from tests.support.network import engine_binary, settings_of
@@ -61,6 +63,7 @@ class Blazz:
         self.commands: SessionCommands
         self.database: Database
         self.instance: Instance
+        self.media_store: MediaStore
         self.running = False
 
     async def start(self) -> None:
@@ -74,19 +77,22 @@ class Blazz:
         self.database = Database.open(self.settings.database_path)
         if fresh:
             await self.add_workspace(self.workspace_id)
+        self.media_store = MediaStore.open(self.settings.media_dir)
         self.instance = Instance(
             database=self.database,
             settings=self.settings,
             network=settings_of(self.network),
             secret_box=SecretBox(KEY),
-            media_store=MediaStore.open(self.settings.media_dir),
+            media_store=self.media_store,
             internal_keys=self.internal_keys,
         )
+        self._media_worker = MediaWorker(self.database, self.settings, self.media_store)
         try:
             await self.instance.start()
         except BaseException:
             await self.database.close()
             raise
+        self._media_worker.start()
         self.commands = self.instance.commands
         self.running = True
 
@@ -94,6 +100,7 @@ class Blazz:
         """Stop politely. Idempotent."""
         if self.running:
             self.running = False
+            await self._media_worker.stop()
             await self.instance.stop()
             await self.database.close()
 
@@ -172,6 +179,10 @@ class Blazz:
         """Queue a picture that was uploaded; returns the message's id."""
         return await self._send(number, to, {"type": "image", "image": {"id": str(media_id), "caption": caption}})
 
+    async def send(self, number: Number, to: str, kind: str, **content: Any) -> uuid.UUID:
+        """Queue a message of any kind; returns its id."""
+        return await self._send(number, to, {"type": kind, kind: content})
+
     async def _send(self, number: Number, to: str, content: dict[str, Any]) -> uuid.UUID:
         request = SendMessage.model_validate({"account_id": str(number.account_id), "to": f"+{to}", **content})
         sender = sending.Sender("api", None, dt.timedelta(hours=24))
@@ -185,6 +196,15 @@ class Blazz:
     async def messages(self, *conditions: Any) -> Sequence[RowMapping]:
         """Return stored messages in the order of their positions."""
         rows = await self.rows(messages_table, *conditions)
+        return sorted(rows, key=lambda row: row["position"])
+
+    async def messages_of(self, *message_ids: uuid.UUID) -> Sequence[RowMapping]:
+        """Return messages by id."""
+        return await self.messages(messages_table.c.id.in_(message_ids))
+
+    async def outbox(self) -> Sequence[RowMapping]:
+        """Return what waits to be sent, in the order of the positions."""
+        rows = await self.rows(outbox_table)
         return sorted(rows, key=lambda row: row["position"])
 
     async def bodies(self, *, from_me: bool) -> list[str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import RowMapping, and_, bindparam, func, insert, or_, select, update
 
-from blazz.accounts.states import CLAIMS
+from blazz.accounts.states import CLAIMS, WAITING
 from blazz.accounts.tables import accounts
 from blazz.kit.db import Tx
 
@@ -93,13 +93,29 @@ def set_health(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
         tx.execute(_SET_HEALTH, [dict(row) for row in rows])
 
 
+def set_phone_seen(tx: Tx, workspace_ids: Collection[uuid.UUID], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write `at` as the last sign of the phones of accounts `account`, and take warnings back."""
+    if rows:
+        statement = (
+            update(accounts)
+            .where(accounts.c.workspace_id.in_(workspace_ids), accounts.c.id == bindparam("account"))
+            .values(phone_seen_at=bindparam("at"), phone_warned_at=None)
+        )
+        tx.execute(statement, [dict(row) for row in rows])
+
+
 def idle(
     tx: Tx, failed: dt.datetime, disconnected: dt.datetime, silent: dt.datetime, *, limit: int
 ) -> Sequence[RowMapping]:
     """Return accounts in a state since before these times that were not cleaned up since, the oldest first."""
     long_idle = or_(
         and_(accounts.c.status == "failed", accounts.c.status_since < failed),
-        and_(accounts.c.status == "disconnected", accounts.c.status_since < disconnected),
+        and_(
+            accounts.c.status == "disconnected",
+            accounts.c.status_since < disconnected,
+            # these wait for WhatsApp, and go on by themselves
+            or_(accounts.c.disconnect_reason.is_(None), accounts.c.disconnect_reason.not_in(WAITING)),
+        ),
         and_(accounts.c.status.in_(CLAIMS), accounts.c.status_expires_at < silent),
     )
     known = and_(accounts.c.last_cleanup_at.is_not(None), accounts.c.last_cleanup_at >= accounts.c.status_since)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from blazz.accounts.restrictions import RestrictionKind, Sending
 from blazz.kit.http import Model, RequestModel
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
@@ -45,6 +46,32 @@ class AssignedInstance(Model):
     index: int | None
 
 
+class Restriction(Model):
+    """What WhatsApp forbids a number for now. Nothing is lost meanwhile: messages wait until it ends."""
+
+    kind: RestrictionKind
+    reason: str = Field(description="In words.")
+    since: dt.datetime
+    until: dt.datetime | None = Field(description="Null: it does not end by itself.")
+    until_assumed: bool = Field(description="WhatsApp told no end; until then nothing is tried.")
+    new_chats: Sending = Field(description="With people who have not written to this number.")
+    existing_chats: Sending
+
+
+class PhoneWarning(Model):
+    """The phone has not been seen for long: WhatsApp unlinks the devices of a phone that is away for two weeks."""
+
+    phone_seen_at: dt.datetime
+    unlinked_about: dt.datetime = Field(description="When WhatsApp would remove this number's link.")
+
+
+class Calls(Model):
+    """What a number does with calls."""
+
+    reject: bool = Field(description="Direct calls are declined as soon as they ring.")
+    reply: str | None = Field(description="The text for whose call was declined.")
+
+
 class Account(Model):
     """A WhatsApp number of the workspace."""
 
@@ -59,7 +86,8 @@ class Account(Model):
     status_detail: str | None
     is_primary: bool = Field(description="Sends what names no other number.")
     disconnect_reason: str | None = Field(
-        description="user_initiated, instance_restart, timeout, error, qr_expired, logged_out_on_phone, replaced, …"
+        description="user_initiated, instance_restart, timeout, error, qr_expired, logged_out_on_phone, replaced, "
+        "banned, client_outdated, …"
     )
     disconnect_details: str | None
     disconnected_at: dt.datetime | None
@@ -70,6 +98,10 @@ class Account(Model):
     waiting_reason: str | None = Field(
         description="Why its session has no instance: the former one is gone and no other has room."
     )
+    restriction: Restriction | None = Field(description="The worst one that holds now.")
+    phone_seen_at: dt.datetime | None = Field(description="The last sign of the phone itself.")
+    phone_warning: PhoneWarning | None
+    calls: Calls
     created_at: dt.datetime
     statistics: AccountStatistics | None = Field(None, description="Only when one number is read.")
 

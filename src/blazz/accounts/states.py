@@ -20,6 +20,9 @@ STATUSES: frozenset[str] = frozenset(get_args(Status))
 # These say what a running session does; they expire unless its instance renews them.
 CLAIMS: frozenset[str] = frozenset({"connecting", "qr_scanning", "authenticated", "connected", "passkey_required"})
 
+# Reasons of a disconnection that ends by itself: WhatsApp lets the number in again, or a newer client.
+WAITING: frozenset[str] = frozenset({"banned", "client_outdated"})
+
 _NEXT: dict[str, frozenset[str]] = {
     # "connected" without "authenticated" before it: every login after the first
     "connecting": frozenset({"qr_scanning", "authenticated", "connected", "passkey_required", "disconnected"}),

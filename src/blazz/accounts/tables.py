@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, UniqueConstraint, Uuid
 
-from blazz.kit.db import JsonDoc, Key, UtcDateTime, scoped_table
+from blazz.kit.db import JsonDoc, Key, UtcDateTime, same_workspace, scoped_table
 
 accounts = scoped_table(
     "accounts",
@@ -16,6 +16,7 @@ accounts = scoped_table(
     Column("push_name", String(128), nullable=True),
     Column("business_name", String(128), nullable=True),
     Column("platform", Key(32), nullable=True),  # of the phone, as it tells
+    Column("presence", Key(32), nullable=True),  # hidden (also when null) | available_while_inbox_is_open
     Column("status", Key(24), nullable=False),
     Column("status_since", UtcDateTime(), nullable=False),
     Column("status_expires_at", UtcDateTime(), nullable=True),  # a claim: past this the status is unknown
@@ -34,10 +35,27 @@ accounts = scoped_table(
     Column("session_restore_count", Integer(), nullable=False),
     Column("health_score", Integer(), nullable=True),
     Column("last_cleanup_at", UtcDateTime(), nullable=True),
+    Column("restrictions", JsonDoc(), nullable=True),  # by kind: what WhatsApp forbids for now
+    Column("call_settings", JsonDoc(), nullable=True),  # reject, reply
+    Column("phone_seen_at", UtcDateTime(), nullable=True),  # last sign of the phone itself
+    Column("phone_warned_at", UtcDateTime(), nullable=True),  # that it was silent for long
     Column("created_at", UtcDateTime(), nullable=False),
     Column("deleted_at", UtcDateTime(), nullable=True),
     Index(None, "workspace_id", "created_at"),
     Index(None, "workspace_id", "phone"),
     Index(None, "status", "status_since"),
     Index(None, "disconnect_reason", "disconnected_at"),
+)
+
+# What customers see of a number beside its names, as WhatsApp told last.
+account_profiles = scoped_table(
+    "account_profiles",
+    Column("account_id", Uuid(), nullable=False),
+    Column("about", String(255), nullable=True),
+    Column("media_id", Uuid(), nullable=True),  # the picture
+    Column("picture_id", Key(64), nullable=True),  # WhatsApp's id of it
+    Column("checked_at", UtcDateTime(), nullable=False),
+    UniqueConstraint("workspace_id", "account_id"),
+    same_workspace("account_id", "accounts"),
+    same_workspace("media_id", "media", ondelete="NO ACTION"),
 )

@@ -9,8 +9,18 @@ from typing import Any
 import segno
 from sqlalchemy import RowMapping
 
+from blazz.accounts import phone_silence, restrictions
+from blazz.accounts.call_settings import CallSettings
 from blazz.accounts.health import HEALTHY, score_of
-from blazz.accounts.schemas import Account, AccountStatistics, AssignedInstance, Qr
+from blazz.accounts.schemas import (
+    Account,
+    AccountStatistics,
+    AssignedInstance,
+    Calls,
+    PhoneWarning,
+    Qr,
+    Restriction,
+)
 from blazz.accounts.states import shown_status
 from blazz.cluster.commands import QrView
 from blazz.cluster.reading import SessionPlace
@@ -25,7 +35,34 @@ def account_view(row: RowMapping, place: SessionPlace | None, now: dt.datetime, 
     fields |= _place_fields(place)
     fields["status"] = shown_status(row["status"], row["status_expires_at"], now)
     fields["statistics"] = statistics_view(row, now) if statistics else None
+    fields["restriction"] = _restriction(row, now)
+    fields["phone_seen_at"] = phone_silence.last_seen(row)
+    fields["phone_warning"] = _phone_warning(row, now)
+    settings = CallSettings.of(row)
+    fields["calls"] = Calls(reject=settings.reject, reply=settings.reply)
     return Account(**fields)
+
+
+def _restriction(row: RowMapping, now: dt.datetime) -> Restriction | None:
+    worst = restrictions.worst(row, now)
+    if worst is None:
+        return None
+    return Restriction(
+        kind=worst.kind,
+        reason=worst.reason,
+        since=worst.since,
+        until=worst.until,
+        until_assumed=worst.assumed,
+        new_chats="stopped",
+        existing_chats=worst.existing_chats,
+    )
+
+
+def _phone_warning(row: RowMapping, now: dt.datetime) -> PhoneWarning | None:
+    seen = phone_silence.last_seen(row)
+    if seen is None or not phone_silence.is_silent(row, now):
+        return None
+    return PhoneWarning(phone_seen_at=seen, unlinked_about=seen + phone_silence.UNLINKED_AFTER)
 
 
 def _place_fields(place: SessionPlace | None) -> dict[str, Any]:

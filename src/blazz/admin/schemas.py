@@ -116,6 +116,14 @@ class Operation(Model):
     finished_at: dt.datetime | None
 
 
+class ClientRefused(Model):
+    """WhatsApp refuses the client version of these instances: none of their numbers can connect."""
+
+    since: dt.datetime
+    versions: list[str]
+    instances: list[str]
+
+
 class ClusterOverview(Model):
     """The whole cluster at this moment."""
 
@@ -123,6 +131,7 @@ class ClusterOverview(Model):
     processes: list[ClusterProcess] = Field(description="Gateways and workers in processes of their own.")
     leader: Leader | None = Field(description="Null in a one-process installation, and while nobody leads.")
     hold: Hold | None
+    client_refused: ClientRefused | None
     queue_length: int = Field(description="Sessions that fit nowhere.")
     totals: Totals
     n_minus_one: NMinusOne

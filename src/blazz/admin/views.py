@@ -13,6 +13,7 @@ from blazz.cluster import (
     advising,
     assignment,
     capacity,
+    client_alarm,
     controller,
     membership,
     moves,
@@ -39,6 +40,7 @@ def overview(tx: Tx, settings: Settings) -> schemas.ClusterOverview:
     check = capacity.n_minus_one_check(loads)
     hold = moves.fact(tx, controller.HOLD)
     leader = reading.leader(tx)
+    refused = client_alarm.current(tx)
     places = sum(load.places for load in loads)
     sessions = sum(load.sessions for load in loads)
     uneven = rebalance.imbalance(loads)
@@ -51,6 +53,7 @@ def overview(tx: Tx, settings: Settings) -> schemas.ClusterOverview:
         ],
         leader=None if leader is None else schemas.Leader.model_validate(leader),
         hold=None if hold is None else schemas.Hold(instances=hold.data["instances"], since=hold.updated_at),
+        client_refused=None if refused is None else schemas.ClientRefused.model_validate(refused),
         queue_length=reading.queue_length(tx),
         totals=schemas.Totals(
             usable_instances=sum(load.usable for load in loads),

@@ -7,6 +7,9 @@ import uuid
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from blazz.cluster.group_commands import GroupCommands
+from blazz.cluster.pairing_commands import PairingCommands
+from blazz.cluster.people_commands import PeopleCommands
 from blazz.kit.errors import BlazzError
 
 ChatState = Literal["composing", "recording", "paused"]
@@ -49,7 +52,7 @@ def not_owner(account_id: uuid.UUID, epoch: int | None, generation: int) -> Blaz
     )
 
 
-class SessionCommands(Protocol):
+class SessionCommands(GroupCommands, PeopleCommands, PairingCommands, Protocol):
     """Commands to a session's owner. Every call raises BlazzError: `session_not_running` (409), `engine_unavailable`
     (503) or a code of its own; none takes longer than 30 s.
 

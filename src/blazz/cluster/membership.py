@@ -104,6 +104,8 @@ class Instance:
     state_since: dt.datetime | None
     sessions: int = field(default=0)
     """Wanted running here, those on their way included."""
+    leaving: int = field(default=0)
+    """Still here, and to move away."""
 
 
 def register(tx: Tx, member: Member) -> Registration:
@@ -123,6 +125,7 @@ def register(tx: Tx, member: Member) -> Registration:
         "connected": 0,
         "memory_bytes": 0,
         "cpu_percent": 0.0,
+        "client_refused_at": None,
         "started_at": now,
         "renewed_at": now,
     }
@@ -252,14 +255,18 @@ def set_draining(tx: Tx, instance_id: str, *, draining: bool) -> bool:
 
 def all_instances(tx: Tx) -> list[Instance]:
     """Return every instance that was ever registered, by index, with its load (platform scope)."""
-    loads = repository.loads(tx)
-    return [instance_of(row, loads.get(row["id"], 0)) for row in repository.all_instances(tx)]
+    loads, leaving = repository.loads(tx), repository.leaving(tx)
+    return [
+        instance_of(row, loads.get(row["id"], 0), leaving.get(row["id"], 0)) for row in repository.all_instances(tx)
+    ]
 
 
 def find(tx: Tx, instance_id: str) -> Instance | None:
     """Return one instance."""
     row = repository.find_instance(tx, instance_id)
-    return None if row is None else instance_of(row, repository.load_of(tx, instance_id))
+    if row is None:
+        return None
+    return instance_of(row, repository.load_of(tx, instance_id), repository.leaving(tx).get(instance_id, 0))
 
 
 def wake(tx: Tx, instance_ids: Sequence[str]) -> None:
@@ -269,8 +276,9 @@ def wake(tx: Tx, instance_ids: Sequence[str]) -> None:
     Wakeups.shared().notify_after_commit(tx, TOPIC)
 
 
-def instance_of(row: RowMapping, sessions: int) -> Instance:
+def instance_of(row: RowMapping, sessions: int, leaving: int = 0) -> Instance:
     """Return a row as others see it."""
-    names = [name for name in Instance.__slots__ if name not in ("released", "sessions")]
+    names = [name for name in Instance.__slots__ if name not in ("released", "sessions", "leaving")]
     values = {name: row[name] for name in names}
-    return Instance(**values, released=row["released_generation"] == row["generation"], sessions=sessions)
+    released = row["released_generation"] == row["generation"]
+    return Instance(**values, released=released, sessions=sessions, leaving=leaving)

@@ -2,7 +2,7 @@
 
 Names: `instance.up`, `instance.draining`, `instance.stopped`, `instance.down`, `instance.rejoined`, `cluster.leader`,
 `cluster.hold`, `cluster.moved`, `cluster.queued`, `cluster.workspace_split`, `cluster.capacity_warning`,
-`cluster.operation`, `cluster.advice`.
+`cluster.operation`, `cluster.advice`, `client.refused`, `client.accepted`.
 """
 
 from __future__ import annotations

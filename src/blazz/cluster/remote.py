@@ -12,6 +12,9 @@ import structlog
 from blazz.cluster import wire
 from blazz.cluster.commands import ChatState, OnWhatsApp, PairingCode, QrView
 from blazz.cluster.internal_client import InternalClient, NothingDone
+from blazz.cluster.remote_groups import RemoteGroups
+from blazz.cluster.remote_pairing import RemotePairing
+from blazz.cluster.remote_people import RemotePeople
 from blazz.cluster.routing import Owner, OwnerDirectory
 from blazz.kit.errors import BlazzError, conflict, invalid, unavailable
 
@@ -22,7 +25,7 @@ _QUICK_S = 5.0  # what a person waits for, or nobody does
 _NOT_RUNNING = "session_not_running"
 
 
-class RemoteCommands:
+class RemoteCommands(RemoteGroups, RemotePeople, RemotePairing):
     """Implements `cluster.commands.SessionCommands` with signed HTTP to whichever instance owns the session.
 
     The directory and the client stay the caller's: it starts, stops and closes them.

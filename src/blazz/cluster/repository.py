@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import RowMapping, and_, bindparam, func, insert, select, update
+from sqlalchemy import RowMapping, and_, bindparam, func, insert, or_, select, update
 
 from blazz.cluster.tables import assignments, instances
 from blazz.kit.db import Tx
@@ -66,6 +66,15 @@ _LOADS = (
     .where(assignments.c.wanted == "running", _PLACE.is_not(None))
     .group_by(_PLACE)
 )
+_LEAVING = (
+    select(assignments.c.instance_id, func.count().label("sessions"))
+    .where(
+        assignments.c.wanted == "running",
+        assignments.c.move_to.is_not(None),
+        assignments.c.move_to != assignments.c.instance_id,
+    )
+    .group_by(assignments.c.instance_id)
+)
 
 
 # -- instances ------------------------------------------------------------------------------------------------------
@@ -86,6 +95,11 @@ def find_instance(tx: Tx, instance_id: str, *, lock: bool = False) -> RowMapping
 def all_instances(tx: Tx) -> Sequence[RowMapping]:
     """Return all instances in the order of their index."""
     return tx.all(select(instances).order_by(instances.c["index"]))
+
+
+def hold_instances(tx: Tx) -> Sequence[RowMapping]:
+    """Return all instances by id, and keep others from changing them until this unit has committed."""
+    return tx.all(select(instances).order_by(instances.c.id).with_for_update())
 
 
 def next_index(tx: Tx) -> int:
@@ -125,10 +139,36 @@ def loads(tx: Tx) -> dict[str, int]:
     return {row.instance_id: row.sessions for row in tx.execute(_LOADS)}
 
 
+def leaving(tx: Tx) -> dict[str, int]:
+    """Return how many sessions are still on each instance that are to move away."""
+    return {row.instance_id: row.sessions for row in tx.execute(_LEAVING)}
+
+
 def load_of(tx: Tx, instance_id: str) -> int:
     """Return how many sessions are wanted running on one instance, counted as in `loads`."""
     statement = select(func.count()).select_from(assignments)
     return int(tx.scalar(statement.where(assignments.c.wanted == "running", _PLACE.op("=")(instance_id))))
+
+
+def occupied(tx: Tx, instance_id: str) -> int:
+    """Return how many places of an instance are taken: by sessions that are there, and by those that are to come."""
+    here = or_(assignments.c.instance_id == instance_id, assignments.c.move_to == instance_id)
+    statement = select(func.count()).select_from(assignments)
+    return int(tx.scalar(statement.where(assignments.c.wanted == "running", here)))
+
+
+def reserved_by(tx: Tx, instance_id: str) -> dict[str, int]:
+    """Return how many places on others are kept for sessions that are to leave an instance."""
+    rows = tx.execute(
+        select(assignments.c.move_to, func.count().label("sessions"))
+        .where(
+            assignments.c.instance_id == instance_id,
+            assignments.c.wanted == "running",
+            assignments.c.move_to.is_not(None),
+        )
+        .group_by(assignments.c.move_to)
+    )
+    return {row.move_to: row.sessions for row in rows}
 
 
 # -- assignments ----------------------------------------------------------------------------------------------------

@@ -38,6 +38,8 @@ instances = Table(
     Column("storage", JsonDoc(), nullable=True),  # what its probe found out about the sessions directory
     # The last generation whose supervisor and engine host are proven gone: its sessions may move at once.
     Column("released_generation", BigInteger(), nullable=True),
+    Column("client_refused_at", UtcDateTime(), nullable=True),  # WhatsApp refuses its engine host's client version
+    Column("client_version", Key(32), nullable=True),  # that version
     Column("started_at", UtcDateTime(), nullable=False),
     Column("renewed_at", UtcDateTime(), nullable=False),  # for people; no decision rests on it
     Column("state_since", UtcDateTime(), nullable=True),

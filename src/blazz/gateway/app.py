@@ -15,6 +15,8 @@ from starlette.middleware import Middleware
 
 from blazz import __version__
 from blazz.accounts.endpoints import router as accounts
+from blazz.accounts.pairing_endpoints import router as account_pairing
+from blazz.accounts.profile_endpoints import router as account_profiles
 from blazz.admin.endpoints import router as admin
 from blazz.cluster.commands import SessionCommands
 from blazz.contacts.endpoints import router as contacts
@@ -22,6 +24,7 @@ from blazz.gateway import operations
 from blazz.gateway.docs_page import render
 from blazz.gateway.openapi import install_openapi
 from blazz.gateway.site import Site, find_site
+from blazz.groups.endpoints import router as groups
 from blazz.identity.authentication import key_usage
 from blazz.identity.cache import follow_others
 from blazz.identity.cookies import is_https
@@ -39,6 +42,7 @@ from blazz.kit.settings import Settings
 from blazz.media.endpoints import router as media
 from blazz.media.store import MediaStore
 from blazz.messaging.endpoints import router as messaging
+from blazz.messaging.state_endpoints import router as messaging_state
 from blazz.realtime.endpoints import router as realtime
 from blazz.realtime.hub import Hub
 from blazz.workspaces.endpoints import router as workspaces
@@ -102,7 +106,7 @@ def _routes(settings: Settings) -> FastAPI:
     )
     install_problem_handlers(app)
     # matched one after the other: what is asked most comes first
-    for router in (messaging, media, realtime, accounts, contacts, identity, workspaces, admin):
+    for router in (messaging, messaging_state, media, realtime, accounts, account_pairing, account_profiles, contacts, groups, identity, workspaces, admin):
         app.include_router(router, prefix="/api/v1")
     app.include_router(operations.router)
     install_openapi(app)

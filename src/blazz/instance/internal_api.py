@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Path, Response
@@ -14,6 +15,9 @@ from blazz import __version__
 from blazz.cluster import wire
 from blazz.cluster.commands import SessionCommands
 from blazz.instance.health import HealthFacts, HealthReport, HealthReporter
+from blazz.instance.internal_groups import group_commands
+from blazz.instance.internal_pairing import pairing_commands
+from blazz.instance.internal_people import people_commands
 from blazz.instance.ownership import OwnershipCheck
 from blazz.kit import metrics
 from blazz.kit.http.problems import install_problem_handlers
@@ -107,6 +111,9 @@ def _commands(parts: InternalParts) -> APIRouter:
         found = await commands.on_whatsapp(account_id, body.phones)
         return wire.AllRegistered(results=[wire.Registered.model_validate(entry) for entry in found])
 
+    router.include_router(pairing_commands(commands, partial(ours, certain=False)))
+    router.include_router(people_commands(commands, partial(ours, certain=False)))
+    router.include_router(group_commands(commands, partial(ours, certain=False)))
     return router
 
 

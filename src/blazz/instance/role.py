@@ -29,12 +29,21 @@ from blazz.kit.signing import InternalKeys, Receiver
 from blazz.media.store import MediaStore
 from blazz.providers.whatsapp_web import WhatsAppWeb
 from blazz.sessions.adoption import Adoption
+from blazz.sessions.calls import CallDesk
 from blazz.sessions.commands import InProcessCommands
 from blazz.sessions.downloads import Downloads
 from blazz.sessions.figures import machine
+from blazz.sessions.groups import NEWS as GROUP_NEWS
+from blazz.sessions.groups import GroupKeeper
+from blazz.sessions.history import HistoryImports
 from blazz.sessions.ingest import Ingest
 from blazz.sessions.outbox import Outbox
+from blazz.sessions.people import People
+from blazz.sessions.people_news import PeopleNews
+from blazz.sessions.pictures import Pictures
+from blazz.sessions.presence import PresenceKeeper
 from blazz.sessions.registry import Session
+from blazz.sessions.shared_state import SharedState
 from blazz.sessions.storage.chore import StorageChore
 from blazz.sessions.storage.database import DatabaseStorage, DatabaseStorageChore, require_kind
 from blazz.sessions.storage.watch import StorageWatch
@@ -75,6 +84,7 @@ class Instance:
         self.ingest: Ingest
         self.outbox: Outbox
         self.downloads: Downloads
+        self.presence: PresenceKeeper
 
     @property
     def commands(self) -> SessionCommands:
@@ -153,12 +163,17 @@ class Instance:
             sessions_dir=Path(storage.directory),
             media_dir=settings.engine_media_dir.resolve(),
             network=self._network,
-            extra=("--log-level", "info" if settings.log_level == "debug" else "warn", *storage.engine_arguments()),
+            extra=(
+                *("--log-level", "info" if settings.log_level == "debug" else "warn"),
+                *(("--refresh-client-version",) if settings.refresh_client_version else ()),
+                *("--client-version-retry", f"{settings.client_version_retry_s}s"),
+                *storage.engine_arguments(),
+            ),
             environment=storage.engine_environment(),
         )
         self.supervisor = supervisor = Supervisor(database, settings, registration, options)
         uploads = Uploads(database, settings, self._media_store, lambda: supervisor.speaking_client)
-        self.outbox = Outbox(database, supervisor.registry, self._provider, uploads)
+        self.outbox = Outbox(database, supervisor.registry, self._provider, uploads, supervisor.limits)
         self.downloads = Downloads(
             database,
             settings,
@@ -173,13 +188,42 @@ class Instance:
             lambda session: self.outbox.hint(session.account_id),
             lambda _session: self.downloads.wake(),
         ]
-        self._commands = InProcessCommands(database, supervisor)
+        people = People(database, lambda: supervisor.client, Pictures(database, settings, self._media_store))
+        self.presence = PresenceKeeper(database, lambda: supervisor.speaking_client)
+        supervisor.connected_hooks.append(self.presence.connected)
+        supervisor.people_news = news = PeopleNews(database, people, supervisor.answer)
+        supervisor.shared_state = shared = SharedState(
+            database, supervisor.registry, lambda: supervisor.speaking_client, self._secret_box, supervisor.answer
+        )
+        imports = HistoryImports(
+            database, supervisor.registry, lambda: supervisor.speaking_client, self._secret_box, shared.stale
+        )
+        shared.announced = imports.wake
+        supervisor.connected_hooks += [shared.connected, lambda _session: imports.wake()]
+        shared.start()
+        imports.start()
+        groups = GroupKeeper(database, lambda: supervisor.speaking_client, supervisor.answer)
+        supervisor.takers |= dict.fromkeys(GROUP_NEWS, groups.put)
+        supervisor.connected_hooks.append(groups.connected)
+        groups.start()
+        self._commands = InProcessCommands(database, supervisor, people, self.presence, groups)
+        calls = CallDesk(database, lambda: supervisor.speaking_client, supervisor.answer)
+        supervisor.takers["call"] = calls.put
+        calls.start()
+        news.start()
         self.ingest.start()
         self.outbox.start()
         self.downloads.start()
         # ended in this order: no new sends, no new rows, then the sessions
         self._parts.push_async_callback(supervisor.stop)
         self._parts.push_async_callback(self.ingest.stop)
+        self._parts.push_async_callback(news.stop)
+        self._parts.push_async_callback(calls.stop)
+        self._parts.push_async_callback(people.stop)
+        self._parts.push_async_callback(groups.stop)
+        self._parts.push_async_callback(shared.stop)
+        self._parts.push_async_callback(imports.stop)
+        self._parts.push_async_callback(self.presence.stop)
         self._parts.push_async_callback(self.downloads.stop)
         self._parts.push_async_callback(self.outbox.stop, _SENDS_S)
         adoption = Adoption(database, settings, registration, supervisor, self.outbox.quiet)

@@ -78,6 +78,13 @@ class Settings(BaseSettings):
     renew_s: float = Field(1.5, gt=0, description="How often ownership is renewed.")
     status_claim_s: float = Field(45.0, gt=0, description="A status that is not renewed for this long is unknown.")
     logins_per_second: float = Field(10.0, gt=0, description="Pace of logins on the real network.")
+    refresh_client_version: bool = Field(
+        False,
+        description="Replace a client version that WhatsApp refuses by the newest one, which nobody has tried with Blazz.",
+    )
+    client_version_retry_s: float = Field(
+        3600.0, ge=1, description="How often one session tries whether a refused client version is accepted after all."
+    )
     max_qr_starts_per_hour: int = Field(5, ge=1, description="QR starts without a link; unlimited when simulated.")
     valkey: bool = Field(True, description="Start a private Valkey for wake-ups; polling does without.")
     redis_url: str | None = Field(None, description="Use this Redis or Valkey instead of a private one.")
@@ -100,6 +107,19 @@ class Settings(BaseSettings):
         description="Media files, on storage that all roles share; beneath the data directory when absent.",
         validation_alias="BLAZZ_MEDIA_DIR",
     )
+    media_store: Literal["disk", "s3"] = Field(
+        "disk", description="Where media files are kept; with s3 the media directory holds only files in passing."
+    )
+    media_s3_bucket: str | None = Field(None, description="The bucket, which must exist.")
+    media_s3_prefix: str | None = Field(None, description="Put before every key, to share a bucket.")
+    media_s3_endpoint: str | None = Field(None, description="The address of the S3 service; Amazon's when absent.")
+    media_s3_region: str | None = Field(None, description="The bucket's region.")
+    media_s3_access_key: str | None = Field(None, description="From the environment or the machine's role when absent.")
+    media_s3_secret_key: str | None = Field(None, repr=False, description="Belongs to the access key.")
+    media_workers: int = Field(
+        1, ge=0, le=64, description="Files that one worker converts at once; 0 leaves it to others."
+    )
+    media_orphan_days: int = Field(30, ge=1, description="A file that no message uses is removed after this time.")
     move_concurrency: int = Field(8, ge=1, le=100, description="Sessions that planned moves take away at once.")
     drain_timeout_s: float = Field(60.0, ge=0, description="SIGTERM moves an instance's sessions away for this long.")
     worker_host: str = Field("127.0.0.1", description="Address of a worker's health and metrics.")

@@ -26,6 +26,11 @@ def from_unix_ms(value: int) -> dt.datetime:
     return dt.datetime.fromtimestamp(value / 1000, UTC)
 
 
+def to_unix_ms(value: dt.datetime) -> int:
+    """Return a moment as milliseconds since 1970."""
+    return int(value.timestamp() * 1000)
+
+
 def boottime_ns() -> int:
     """Return nanoseconds on the clock that also counts suspension (CLOCK_BOOTTIME; monotonic where it is missing)."""
     if sys.platform == "linux":

@@ -36,7 +36,14 @@ class Rejected:
     detail: str
 
 
-Outcome = Sent | NotSent | Unknown | Rejected
+@dataclass(frozen=True, slots=True)
+class Restricted:
+    """The provider refuses the sender, not the message: it may be sent later. `code` is the provider's number."""
+
+    code: int
+
+
+Outcome = Sent | NotSent | Unknown | Rejected | Restricted
 
 
 class Provider(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from blazz.engine_client import EngineClient, EngineError, EngineGone, NotConnected, NotRunning, Refused, UnknownOutcome
 from blazz.engine_client.client import SessionRef
 from blazz.kit.time import from_unix_ms
-from blazz.providers.base import NotSent, Outcome, Rejected, Sent, Unknown
+from blazz.providers.base import NotSent, Outcome, Rejected, Restricted, Sent, Unknown
 
 # Numbers that WhatsApp puts into its refusals of a message, in words for the person who wrote it.
 _REFUSALS = {
@@ -15,11 +15,11 @@ _REFUSALS = {
     404: "The recipient is not on WhatsApp.",
     406: "WhatsApp does not accept this message.",
     420: "The recipient cannot be reached.",
-    429: "This number sends too much; WhatsApp has paused it.",
-    463: "WhatsApp has restricted this number from starting new chats for now.",
     475: "WhatsApp refused the message's privacy token.",
     479: "WhatsApp refused the message's content.",
 }
+# These say nothing of the message: too many in a short time, and a new chat while none may be started.
+_OF_THE_SENDER = frozenset({429, 463})
 # The host could not even start: nothing left it.
 _NOTHING_LEFT = frozenset({"store_failure", "closing", "cancelled"})
 
@@ -44,6 +44,8 @@ def outcome(error: EngineError) -> Outcome:
     """Return what a failed call to the engine host means for a message."""
     if isinstance(error, (UnknownOutcome, EngineGone)):
         return Unknown(error.detail)
+    if isinstance(error, Refused) and error.code in _OF_THE_SENDER:
+        return Restricted(error.code)
     if isinstance(error, Refused):
         words = _REFUSALS.get(error.code, "WhatsApp refused the message.")
         return Rejected(f"refused_{error.code}" if error.code else "refused", f"{words} ({error.code})")

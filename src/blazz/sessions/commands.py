@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import uuid
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
 from blazz.accounts import service as accounts
 from blazz.cluster.commands import ChatState, OnWhatsApp, PairingCode, QrView
+from blazz.cluster.pairing_commands import PasskeyView
+from blazz.cluster.people_commands import ProfileChange
 from blazz.engine_client import (
     EngineError,
     EngineGone,
@@ -22,6 +24,9 @@ from blazz.engine_client import (
 from blazz.kit.db import Database, Platform
 from blazz.kit.errors import BlazzError, conflict, invalid, not_found, unavailable
 from blazz.kit.time import utc_now
+from blazz.sessions.groups import GroupKeeper
+from blazz.sessions.people import People
+from blazz.sessions.presence import PresenceKeeper
 from blazz.sessions.registry import Session
 from blazz.sessions.supervisor import Supervisor
 from blazz.sessions.transitions import Verdict
@@ -37,9 +42,19 @@ _USER = Verdict("disconnected", "user_initiated", None, final=True)
 class InProcessCommands:
     """Implements `cluster.commands.SessionCommands` on the supervisor of this process."""
 
-    def __init__(self, database: Database, supervisor: Supervisor) -> None:
+    def __init__(
+        self,
+        database: Database,
+        supervisor: Supervisor,
+        people: People,
+        presence: PresenceKeeper,
+        groups: GroupKeeper,
+    ) -> None:
         self._database = database
         self._supervisor = supervisor
+        self._people = people
+        self._presence = presence
+        self._groups = groups
 
     async def connect(self, account_id: uuid.UUID, *, use_qr: bool = True) -> None:
         """Start the session (the assignment says `running`); a fresh QR cycle when it is not linked."""
@@ -78,6 +93,21 @@ class InProcessCommands:
             return None
         return session.qr
 
+    async def passkey(self, account_id: uuid.UUID) -> PasskeyView | None:
+        """Return what WhatsApp waits for now, or None."""
+        session = self._supervisor.registry.get(account_id)
+        return None if session is None else self._supervisor.passkeys.shown(session)
+
+    async def answer_passkey(self, account_id: uuid.UUID, credential: str) -> None:
+        """Hand the authenticator's answer (AuthenticationResponseJSON) to WhatsApp."""
+        session = self._supervisor.registry.require(account_id)
+        await self._locked(account_id, lambda: self._supervisor.passkeys.give(session, credential))
+
+    async def confirm_passkey(self, account_id: uuid.UUID) -> None:
+        """Say that the phone shows the same code."""
+        session = self._supervisor.registry.require(account_id)
+        await self._locked(account_id, lambda: self._supervisor.passkeys.confirm(session))
+
     async def typing(self, account_id: uuid.UUID, address: str, state: ChatState) -> None:
         """Show the customer that somebody types. Best effort."""
         session = self._supervisor.registry.get(account_id)
@@ -108,6 +138,45 @@ class InProcessCommands:
         found = await _translated(self._supervisor.client.is_on_whatsapp(session.ref, digits))
         by_query = {entry.query.lstrip("+"): entry for entry in found}
         return [_on_whatsapp(phone, by_query.get(phone.lstrip("+"))) for phone in phones]
+
+    async def ask_groups(self, account_id: uuid.UUID, method: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Call a method of the engine contract's service `Groups`; request and answer in protobuf's JSON form."""
+        session = self._supervisor.registry.require(account_id)
+        return await _translated(self._groups.ask(session, method, body))
+
+    async def refresh_contact(self, account_id: uuid.UUID, contact_id: uuid.UUID) -> None:
+        """Ask WhatsApp about a contact and store what it tells."""
+        await _translated(self._people.refresh(self._supervisor.registry.require(account_id), contact_id))
+
+    async def set_blocked(self, account_id: uuid.UUID, address: str, *, blocked: bool) -> None:
+        """Block or unblock a person on WhatsApp."""
+        session = self._supervisor.registry.require(account_id)
+        await _translated(self._people.set_blocked(session, address, blocked=blocked))
+
+    async def sync_blocks(self, account_id: uuid.UUID) -> None:
+        """Read the number's block list from WhatsApp and store it."""
+        await _translated(self._people.sync_blocks(self._supervisor.registry.require(account_id)))
+
+    async def refresh_profile(self, account_id: uuid.UUID) -> None:
+        """Ask WhatsApp what customers see of the number and store it."""
+        await _translated(self._people.refresh_profile(self._supervisor.registry.require(account_id)))
+
+    async def set_profile(self, account_id: uuid.UUID, change: ProfileChange) -> None:
+        """Change what customers see of the number, and store it."""
+        await _translated(self._people.set_profile(self._supervisor.registry.require(account_id), change))
+
+    async def privacy(self, account_id: uuid.UUID, changes: dict[str, str]) -> dict[str, str]:
+        """Change privacy settings (by WhatsApp's names) and return all of them."""
+        return await _translated(self._people.privacy(self._supervisor.registry.require(account_id), changes))
+
+    async def watch_chat(self, account_id: uuid.UUID, address: str, contact_id: uuid.UUID | None) -> None:
+        """Note that somebody of the team looks at a chat now. Best effort; to be repeated while it is so."""
+        session = self._supervisor.registry.get(account_id)
+        if session is None or not session.connected:
+            return
+        if contact_id is not None:
+            self._people.freshen(session, contact_id)
+            await self._presence.watch(session, address)
 
     async def _locked(self, account_id: uuid.UUID, act: Callable[[], Awaitable[_T]]) -> _T:
         """One command of a session at a time, within the promised time."""
@@ -178,6 +247,8 @@ def _public(error: EngineError) -> BlazzError:
         return conflict("not_linked", "This number is not linked to a phone.")
     if isinstance(error, Refused):
         return conflict("whatsapp_refused", f"WhatsApp refused: {error.detail}")
+    if error.word == "no_passkey":
+        return conflict("no_passkey", "WhatsApp does not wait for a passkey of this number now.")
     if error.word == "invalid":
         return invalid(f"WhatsApp cannot take this: {error.detail}"[:300])
     return BlazzError("session_failed", f"The session cannot do this: {error}"[:300], 409)

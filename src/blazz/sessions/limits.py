@@ -15,6 +15,7 @@ from blazz.accounts import restrictions
 from blazz.accounts.restrictions import BANS, Restriction, RestrictionKind
 from blazz.engine_client import EngineClient, EngineError
 from blazz.engine_client.limits import LimitsClient
+from blazz.kit import metrics
 from blazz.kit.db import Tx
 from blazz.kit.time import from_unix_ms, utc_now
 from blazz.messaging import holding
@@ -23,8 +24,11 @@ from blazz.sessions.statuses import Change, StatusBoard
 from blazz.sessions.tasks import TaskSet
 
 _log = structlog.get_logger(__name__)
+_RESTRICTED = metrics.counter("restrictions", "Times that WhatsApp restricted a number, by kind.", ("kind",))
 # WhatsApp did not say how long: within this time a new chat is not tried again.
 _ASSUMED = dt.timedelta(hours=24)
+# WhatsApp tells whole seconds, cut off: what is tried a moment too early is refused anew.
+_WHOLE_SECOND = dt.timedelta(seconds=1)
 _FIRST_PAUSE_S = 60.0  # after a 429; doubled by each further one in a row
 _LONGEST_PAUSE_S = 3600.0
 _LONGEST_TIMER_S = 24 * 3600.0
@@ -190,6 +194,7 @@ class LimitDesk:
         if present is not None and present.until == restriction.until and not present.over(restriction.since):
             return None
         self._hold(session, restriction)
+        _RESTRICTED.labels(restriction.kind).inc()
         _log.warning(
             "number restricted",
             account=str(session.account_id),
@@ -240,30 +245,46 @@ class LimitDesk:
             return
         now = utc_now()
         over = [kind for kind, one in limits.held.items() if one.over(now)]
+        lock = limits.held.get("reachout_timelock")
+        if lock is not None and lock.over(now) and lock.assumed and session.connected and not limits.asking:
+            # the end was our guess: to try costs the number another refusal, to ask costs nothing
+            over.remove("reachout_timelock")
+            limits.asking = True
+            self._tasks.start(self._ask(session, limits, at_the_end=True), "timelock-end")
         change = self._lift(session, over)
         if change is not None:
             self._board.post(change)
-        else:
+        elif not limits.asking:
             self._set_timer(session, limits)
         if "temporary_ban" in over and session.wanted and not session.started:
             self._hooks.resume(session)
 
-    async def _ask(self, session: Session, limits: Limits) -> None:
-        """Ask WhatsApp until when the account may not start new chats: the refusal itself does not say."""
+    async def _ask(self, session: Session, limits: Limits, *, at_the_end: bool = False) -> None:
+        """Ask WhatsApp until when the account may not start new chats: the refusal itself does not say.
+
+        `at_the_end` of the time that was assumed, the lock is lifted unless WhatsApp says that it goes on.
+        """
         client = self._hooks.client()
+        told = None
         try:
-            if client is None:
-                return
-            told = await LimitsClient(client).reachout_timelock(session.ref)
+            if client is not None:
+                told = await LimitsClient(client).reachout_timelock(session.ref)
         except EngineError as error:
             _log.info("end of a time lock not told", account=str(session.account_id), error=error.word)
-            return
         finally:
             limits.asking = False
-        until = _moment(told.ends_ms)
-        if told.active and until is not None and self._limits.get(session.account_id) is limits:
-            now = utc_now()
+        if self._limits.get(session.account_id) is not limits:
+            return
+        now = utc_now()
+        until = None if told is None else _moment(told.ends_ms)
+        if until is not None and until <= now:
+            until = None  # the clocks differ
+        if told is not None and told.active and (until is not None or at_the_end):
             self._post(session, _restriction("reachout_timelock", now, until, _TIMELOCKED, told.enforcement))
+        elif at_the_end:
+            change = self._lift(session, ("reachout_timelock",))
+            if change is not None:
+                self._board.post(change)
 
     async def _fail_queued(self, session: Session) -> None:
         """Fail what waits: a number that is banned for good sends nothing any more."""
@@ -298,7 +319,7 @@ def _plain(detail: str) -> str:
 
 
 def _moment(ms: int) -> dt.datetime | None:
-    return from_unix_ms(ms) if ms > 0 else None
+    return from_unix_ms(ms) + _WHOLE_SECOND if ms > 0 else None
 
 
 def _cancel(limits: Limits) -> None:

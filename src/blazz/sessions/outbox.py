@@ -11,7 +11,7 @@ import contextlib
 import datetime as dt
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -22,9 +22,11 @@ from blazz.kit import failpoints
 from blazz.kit.db import Database, Platform, Tx, Workspaces
 from blazz.kit.errors import BlazzError
 from blazz.kit.time import utc_now
+from blazz.messaging import holding
 from blazz.messaging import outbox as messaging
 from blazz.messaging.outbox import OutboxItem, SendResult
-from blazz.providers.base import NotSent, Outcome, Provider, Rejected, Sent, Unknown
+from blazz.providers.base import NotSent, Outcome, Provider, Rejected, Restricted, Sent, Unknown
+from blazz.sessions.limits import LimitDesk
 from blazz.sessions.registry import Registry, Session
 from blazz.sessions.results import Results
 from blazz.sessions.uploads import Uploads
@@ -36,6 +38,8 @@ _CHATS = 64  # sent at once, over all sessions
 _CHATS_PER_ACCOUNT = 8
 _AGAIN_S = 2.0
 _UNKNOWN_MAX_S = 60.0
+_PATIENCE = dt.timedelta(days=7)  # a message that WhatsApp still refuses for its sender's sake after that fails
+_STILL_REFUSED = "WhatsApp does not let this number write to this person."
 _PREFIX = "outbox:"
 
 
@@ -48,11 +52,13 @@ class Outbox:
         registry: Registry,
         provider: Callable[[Session], Provider | None],
         uploads: Uploads,
+        limits: LimitDesk,
     ) -> None:
         self._database = database
         self._registry = registry
         self._provider = provider
         self._uploads = uploads
+        self._limits = limits
         self._results = Results(database, registry)
         self._hinted: set[uuid.UUID] = set()
         self._busy: set[uuid.UUID] = set()
@@ -138,7 +144,7 @@ class Outbox:
         ready = [
             session
             for session in self._registry.connected(self._hinted)
-            if self._load[session.account_id] < _CHATS_PER_ACCOUNT
+            if self._load[session.account_id] < _CHATS_PER_ACCOUNT and not self._stopped(session)
         ][:room]
         if not ready:
             self._forget_idle()
@@ -147,7 +153,9 @@ class Outbox:
             self._hinted.discard(session.account_id)
         scope = Workspaces.of(session.workspace_id for session in ready)
         try:
-            items = await self._database.write(scope, self._claim, ready, frozenset(self._busy))
+            items, held = await self._database.write(
+                scope, self._claim, ready, frozenset(self._busy), self._restricted(ready)
+            )
         except BaseException:
             self._hinted.update(session.account_id for session in ready)
             raise
@@ -158,19 +166,35 @@ class Outbox:
             chats[item.chat_id].append(item)
         for chat_id, chat_items in chats.items():
             self._begin(chat_id, chat_items)
-        if len(items) >= _CLAIM:
+        if held or len(items) >= _CLAIM:
             for session in ready:
                 self.hint(session.account_id)
 
     @staticmethod
-    def _claim(tx: Tx, sessions: Sequence[Session], busy: frozenset[uuid.UUID]) -> list[OutboxItem]:
+    def _claim(
+        tx: Tx, sessions: Sequence[Session], busy: frozenset[uuid.UUID], restricted: Mapping[uuid.UUID, dt.datetime]
+    ) -> tuple[list[OutboxItem], int]:
+        """Return claimed messages, and how many chats wait because their number may not start them now."""
         stale = ownership.check(tx, ((session.account_id, session.epoch) for session in sessions))
-        owned = [session.account_id for session in sessions if session.account_id not in stale]
-        return messaging.claim(tx, owned, _CLAIM, utc_now(), busy_chats=busy) if owned else []
+        owned = [session for session in sessions if session.account_id not in stale]
+        if not owned:
+            return [], 0
+        accounts = [session.account_id for session in owned]
+        items = messaging.claim(tx, accounts, _CLAIM, utc_now(), busy_chats=busy)
+        return holding.take_back(tx, items, restricted)
+
+    def _restricted(self, sessions: Sequence[Session]) -> dict[uuid.UUID, dt.datetime]:
+        """Return until when those accounts that may not start chats must wait with that."""
+        ends = {session.account_id: self._limits.stopped_until(session, new_chat=True) for session in sessions}
+        return {account: end for account, end in ends.items() if end is not None}
+
+    def _stopped(self, session: Session) -> bool:
+        return self._limits.stopped_until(session, new_chat=False) is not None
 
     def _forget_idle(self) -> None:
-        """Hints of sessions that are not connected are not needed: connecting gives a new one."""
-        self._hinted = {session.account_id for session in self._registry.connected(self._hinted)}
+        """Hints of sessions that cannot send are not needed: connecting, or a restriction's end, gives new ones."""
+        connected = self._registry.connected(self._hinted)
+        self._hinted = {session.account_id for session in connected if not self._stopped(session)}
 
     def _begin(self, chat_id: uuid.UUID, items: list[OutboxItem]) -> None:
         account_id = items[0].account_id
@@ -200,7 +224,7 @@ class Outbox:
         for index, item in enumerate(items):
             outcome = await self._send(item)
             last = self._results.put(item, self._result(item, outcome))
-            if isinstance(outcome, (NotSent, Unknown)):
+            if isinstance(outcome, (NotSent, Unknown, Restricted)):
                 for rest in items[index + 1 :]:
                     last = self._results.put(rest, self._result(rest, NotSent("behind another"), pause_s=0))
                 break
@@ -224,12 +248,19 @@ class Outbox:
             outcome = await provider.send(item.recipient, item.wa_message_id, payload)
         if isinstance(outcome, Sent):
             self.sent += 1
+            self._limits.sent(session)
             failpoints.reach("outbox.sent_before_record")
         return outcome
 
-    @staticmethod
-    def _result(item: OutboxItem, outcome: Outcome, pause_s: float = _AGAIN_S) -> SendResult:
+    def _result(self, item: OutboxItem, outcome: Outcome, pause_s: float = _AGAIN_S) -> SendResult:
         now = utc_now()
+        if isinstance(outcome, Restricted):
+            session = self._registry.get(item.account_id)
+            until = None if session is None else self._limits.refused(session, outcome.code)
+            if now - item.created_at > _PATIENCE and item.attempts <= 1:
+                return SendResult.failed(item, f"refused_{outcome.code}", _STILL_REFUSED)
+            due = until or now + dt.timedelta(seconds=_UNKNOWN_MAX_S)
+            return SendResult.requeue(item, due) if item.attempts <= 1 else SendResult.unknown(item, due)
         if isinstance(outcome, Sent):
             return SendResult.sent(item, outcome.at)
         if isinstance(outcome, Rejected):

@@ -100,7 +100,7 @@ class Passkeys:
         try:
             await PairingClient(self._require()).answer_passkey(session.ref, credential)
         except EngineError:
-            if session.passkey is not None and session.passkey.expires_at == view.expires_at:
+            if _same_ceremony(session.passkey, view):
                 session.passkey = view
             raise
 
@@ -123,6 +123,10 @@ class Passkeys:
         if client is None:
             raise EngineError("engine_gone", "the engine host is starting")
         return client
+
+
+def _same_ceremony(now: PasskeyView | None, before: PasskeyView) -> bool:
+    return now is not None and now.expires_at == before.expires_at
 
 
 def _options(text: str) -> dict[str, Any]:

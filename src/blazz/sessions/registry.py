@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from blazz.cluster.commands import QrView
+from blazz.cluster.pairing_commands import PasskeyView
 from blazz.engine_client.client import SessionRef
 from blazz.kit.errors import conflict
 
@@ -34,6 +35,7 @@ class Session:
     """Who the session speaks for, as last stored."""
     use_qr: bool = True
     qr: QrView | None = None
+    passkey: PasskeyView | None = None
     retry: asyncio.TimerHandle | None = None
     """The one retry after `replaced`, or the next one after a start that failed."""
     failed_starts: int = 0

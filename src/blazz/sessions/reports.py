@@ -29,12 +29,16 @@ _RETRY_REPLACED_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class ReportHooks:
-    """What follows from reports elsewhere. `connected` is called at once, the others after a commit."""
+    """What follows from reports elsewhere. `lost_number` is called after a commit, the others at once.
+
+    `judged` may extend the change that stores what a state means.
+    """
 
     connected: Callable[[Session], None]
     lost_number: Callable[[uuid.UUID], None]
     restart: Callable[[Session], object]
     answer: Callable[[Iterable[int]], None]
+    judged: Callable[[Session, pb.State, Change], None]
 
 
 class Reports:
@@ -64,6 +68,8 @@ class Reports:
         session.status = verdict.status
         if verdict.status != "qr_scanning":
             session.qr = None
+        if verdict.status != "passkey_required":
+            session.passkey = None
         claim = utc_now() + self._claim if verdict.status in CLAIMS else None
 
         def apply(tx: Tx) -> None:
@@ -123,6 +129,7 @@ class Reports:
             self._identity(session, state, change)
         if restored:
             self._restored(session, change)
+        self._hooks.judged(session, state, change)
         if verdict.final:
             self._end(session, state, verdict)
         if verdict.status in ("failed", "logged_out"):

@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 import structlog
 
+from blazz._generated.engine import engine_pb2 as pb
 from blazz.accounts import service as accounts
 from blazz.cluster import service as cluster
 from blazz.engine_client import (
@@ -32,9 +33,16 @@ from blazz.sessions.figures import ProcessFigures
 from blazz.sessions.inbound import is_stored
 from blazz.sessions.ingest import Delivery, Ingest
 from blazz.sessions.lease import Lease, LeaseHooks
+from blazz.sessions.limits import LimitDesk, LimitHooks
+from blazz.sessions.outdated import ClientAlarmDesk
+from blazz.sessions.passkeys import Passkeys
+from blazz.sessions.people_news import NEWS, PeopleNews
+from blazz.sessions.phone_signs import PhoneSigns
 from blazz.sessions.quarantine import Quarantine
 from blazz.sessions.registry import Registry, Session
 from blazz.sessions.reports import ReportHooks, Reports
+from blazz.sessions.shared_state import NEWS as STATE_NEWS
+from blazz.sessions.shared_state import SharedState
 from blazz.sessions.statuses import Change, StatusBoard
 from blazz.sessions.storage.verdicts import start_failure
 from blazz.sessions.stores import put_aside, store_path
@@ -45,7 +53,6 @@ _log = structlog.get_logger(__name__)
 _STARTS = 32  # sessions being started at once; logins on the real network are paced by the engine host
 _LOCK_MARGIN_S = 4.0
 _REACH_S = 10.0  # how long a log-out waits for a connection
-_AVAILABLE_TRIES_S = (0.5, 2.0, 5.0, 15.0)  # the push name arrives some time after the first login
 
 
 class Supervisor:
@@ -69,11 +76,20 @@ class Supervisor:
         self._locks: dict[uuid.UUID, asyncio.Lock] = {}
         self._lock_users: Counter[uuid.UUID] = Counter()
         self.ingest: Ingest | None = None
+        self.people_news: PeopleNews | None = None
+        self.shared_state: SharedState | None = None
         self._tasks = TaskSet()
         self._stream: EventStream | None = None
         self._starts = asyncio.Semaphore(_STARTS)
         self._quarantine = Quarantine()
         self._ephemeral = EphemeralFeed(database)
+        self.phone_signs = PhoneSigns(database)
+        self.client_alarm = ClientAlarmDesk(database, registration.instance_id)
+        self.limits = LimitDesk(
+            self.registry,
+            self.board,
+            LimitHooks(self._start_retry, self.answer, lambda: self.speaking_client),
+        )
         self.reports = Reports(
             self.registry,
             self.board,
@@ -81,10 +97,19 @@ class Supervisor:
             ReportHooks(
                 connected=self._on_connected,
                 lost_number=self._on_lost_number,
-                restart=lambda session: self._tasks.start(self._retry(session), "session-retry"),
+                restart=self._start_retry,
                 answer=self.answer,
+                judged=self._judged,
             ),
         )
+        self.passkeys = Passkeys(self.reports, self.board, lambda: self.speaking_client, self.answer)
+        self.takers: dict[str, Callable[[Session, pb.Event], Awaitable[None] | None]] = {
+            "passkey_request": self.passkeys.take,
+            "passkey_confirmation": self.passkeys.take,
+            "reachout_timelock": self.limits.take,
+            "message_cap": self.limits.take,
+        }
+        """Who takes which bodies of events, and answers their tags."""
         hooks = KeeperHooks(up=self._engine_up, stream=self._read, down=self._engine_down)
         self.keeper = EngineKeeper(
             options,
@@ -110,11 +135,14 @@ class Supervisor:
             await asyncio.sleep(self._settings.lease_s + _LOCK_MARGIN_S / 2)
         await self.keeper.start()
         self._tasks.start(renew_claims(self._database, self.registry, self._settings), "status-claims")
+        self._tasks.start(self.phone_signs.run(), "phone-signs")
 
     async def stop(self, timeout_s: float = 8.0) -> None:
         """Disconnect everything and say so in the database. Idempotent."""
         await self._tasks.stop()
         await self._ephemeral.stop()
+        for part in (self.limits, self.client_alarm, self.passkeys):
+            await part.stop()
         await self.keeper.stop(timeout_s)
         for session in self.registry:
             session.cancel_retry()
@@ -132,6 +160,7 @@ class Supervisor:
         store = store_path(self._settings.sessions_dir, spec.workspace_id, spec.account_id, spec.epoch)
         session = Session(spec.account_id, spec.workspace_id, spec.epoch, store, spec.linked, spec.previous_closed)
         self.registry.add(session)
+        self.limits.adopt(session, spec.restrictions)
         return session
 
     def adopt(self, spec: accounts.SessionSpec) -> None:
@@ -212,10 +241,37 @@ class Supervisor:
                         self.answer(refused=(event.tag,))
                 elif kind in ("chat_presence", "presence"):
                     self._ephemeral.take(session, event)
+                elif kind in NEWS and self.people_news is not None:
+                    await self.people_news.put(session, event)
+                elif kind in STATE_NEWS and self.shared_state is not None:
+                    await self.shared_state.put(session, event)
+                elif (taker := self.takers.get(kind or "")) is not None:
+                    await self._hand(taker, session, event)
                 elif is_stored(event):
+                    self.phone_signs.note(session, event)
                     await self.ingest.put(Delivery(session, event))
                 elif event.needs_ack:
                     self.answer(stored=(event.tag,))
+
+    async def _hand(
+        self, taker: Callable[[Session, pb.Event], Awaitable[None] | None], session: Session, event: pb.Event
+    ) -> None:
+        if session.epoch != event.epoch:
+            self.answer(stored=(event.tag,))
+            return
+        waiting = taker(session, event)
+        if waiting is not None:
+            await waiting
+
+    def _judged(self, session: Session, state: pb.State, change: Change) -> None:
+        self.limits.extend(session, state, change)
+        if state.state == pb.SESSION_STATE_CLIENT_OUTDATED:
+            self.client_alarm.refused(state.detail.rpartition(" ")[2])
+        elif state.state == pb.SESSION_STATE_CONNECTED:
+            self.client_alarm.accepted()
+
+    def _start_retry(self, session: Session) -> object:
+        return self._tasks.start(self._retry(session), "session-retry")
 
     def _on_fenced(self) -> None:
         """Another process runs under our name: fall silent at once."""
@@ -246,7 +302,7 @@ class Supervisor:
 
     async def _start_quietly(self, session: Session) -> None:
         async with self._starts:
-            if session.wanted and not session.started:
+            if session.wanted and not session.started and self.limits.banned_until(session) is None:
                 with contextlib.suppress(EngineError):
                     await self.begin(session, use_qr=session.use_qr)
 
@@ -339,20 +395,6 @@ class Supervisor:
     def _on_connected(self, session: Session) -> None:
         for hook in self.connected_hooks:
             hook(session)
-        self._tasks.start(self._be_available(session), "session-available")
-
-    async def _be_available(self, session: Session) -> None:
-        """Ask for the typing of customers; WhatsApp shows it only to those who are available."""
-        for pause in _AVAILABLE_TRIES_S:
-            client = self.keeper.client
-            if client is None or not session.connected:
-                return
-            try:
-                await client.presence(session.ref, available=True)
-            except EngineError:
-                await asyncio.sleep(pause)
-            else:
-                return
 
     def _on_lost_number(self, account_id: uuid.UUID) -> None:
         session = self.registry.get(account_id)

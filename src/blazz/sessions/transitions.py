@@ -17,13 +17,15 @@ Reason = Literal[
     "qr_expired",
     "logged_out_on_phone",
     "replaced",
+    "banned",
+    "client_outdated",
     "unknown",
 ]
-CLAIMS = frozenset({"connecting", "qr_scanning", "authenticated", "connected"})
+CLAIMS = frozenset({"connecting", "qr_scanning", "authenticated", "connected", "passkey_required"})
 _LOGGED_OUT = {
     401: "The device was removed on the phone.",
-    403: "The phone's own registration is gone (403).",
-    406: "WhatsApp ended this pairing (406).",
+    403: "WhatsApp has locked this number, or it was registered on another phone (403).",
+    406: "WhatsApp has banned this number for good (406).",
 }
 
 
@@ -75,11 +77,11 @@ def _ended(state: pb.State) -> Verdict | None:
     if kind == pb.SESSION_STATE_PAIR_FAILED:
         return Verdict("disconnected", "error", f"Linking failed: {state.detail}"[:255], final=True, stop=True)
     if kind == pb.SESSION_STATE_CLIENT_OUTDATED:
-        return Verdict("failed", "error", "WhatsApp refuses this client version (405). Update Blazz.", final=True)
+        return Verdict("disconnected", "client_outdated", f"{state.detail} (405). Update Blazz."[:255])
     if kind == pb.SESSION_STATE_TEMPORARY_BAN:
         until = f" until {rfc3339(_whole_second(state.ban_expires_ms))}" if state.ban_expires_ms else ""
         detail = f"WhatsApp has banned this number{until}: {state.detail} ({state.code})."
-        return Verdict("failed", "error", detail[:255], final=True, stop=True)
+        return Verdict("disconnected", "banned", detail[:255], final=True)
     if kind == pb.SESSION_STATE_STOPPED and state.detail.startswith("store_corrupt"):
         detail = f"The stored pairing is damaged ({state.detail[:120]}). Put a copy back and connect, or link it again."
         return Verdict("failed", "error", detail[:255], final=True)

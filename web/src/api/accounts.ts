@@ -5,7 +5,7 @@ import { computed, type MaybeRefOrGetter, toValue } from 'vue'
 import { client, unwrap } from './client'
 import { ApiError } from './errors'
 import { keys } from './keys'
-import type { Account, PairingCode, Qr } from './types'
+import type { Account, PairingCode, Passkey, PasskeyCredential, Qr } from './types'
 
 const at = (account_id: string) => ({ params: { path: { account_id } } })
 
@@ -33,6 +33,23 @@ export async function getQr(id: string): Promise<Qr | null> {
     throw error
   }
 }
+
+/** What WhatsApp waits for before it links with a passkey, or null when it waits for nothing. */
+export async function getPasskey(id: string): Promise<Passkey | null> {
+  try {
+    return await unwrap(client.GET('/api/v1/accounts/{account_id}/passkey', at(id)))
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return null
+    throw error
+  }
+}
+/** Hand an authenticator's answer over; the server checks its shape. */
+export const answerPasskey = (id: string, credential: unknown) =>
+  unwrap(client.POST('/api/v1/accounts/{account_id}/passkey', { ...at(id), body: { credential: credential as PasskeyCredential } }))
+export const confirmPasskey = (id: string) =>
+  unwrap(client.POST('/api/v1/accounts/{account_id}/passkey/confirm', at(id)))
+export const putCalls = (id: string, body: { reject: boolean; reply: string | null }) =>
+  unwrap(client.PUT('/api/v1/accounts/{account_id}/calls', { ...at(id), body }))
 
 /** A status is a claim with an expiry: once it has passed unrenewed, nobody knows, whatever was cached. */
 export function honestStatus(account: Account, now: number): Account['status'] {
