@@ -106,7 +106,20 @@ def _routes(settings: Settings) -> FastAPI:
     )
     install_problem_handlers(app)
     # matched one after the other: what is asked most comes first
-    for router in (messaging, messaging_state, media, realtime, accounts, account_pairing, account_profiles, contacts, groups, identity, workspaces, admin):
+    for router in (
+        messaging,
+        messaging_state,
+        media,
+        realtime,
+        accounts,
+        account_pairing,
+        account_profiles,
+        contacts,
+        groups,
+        identity,
+        workspaces,
+        admin,
+    ):
         app.include_router(router, prefix="/api/v1")
     app.include_router(operations.router)
     install_openapi(app)

@@ -80,7 +80,7 @@ class Settings(BaseSettings):
     logins_per_second: float = Field(10.0, gt=0, description="Pace of logins on the real network.")
     refresh_client_version: bool = Field(
         False,
-        description="Replace a client version that WhatsApp refuses by the newest one, which nobody has tried with Blazz.",
+        description="Replace a client version that WhatsApp refuses by the newest, which nobody has tried with Blazz.",
     )
     client_version_retry_s: float = Field(
         3600.0, ge=1, description="How often one session tries whether a refused client version is accepted after all."
