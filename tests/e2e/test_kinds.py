@@ -54,6 +54,8 @@ def _newest(phone: Phone, kind: str) -> dict[str, Any]:
 
 
 @pytest.mark.kind("text", "page")
+@pytest.mark.kind("mentions", "page")
+@pytest.mark.kind("link_preview", "page")
 @pytest.mark.kind("location", "page")
 @pytest.mark.kind("live_location", "page")
 @pytest.mark.kind("contacts", "page")
@@ -81,6 +83,15 @@ def test_whatever_a_customer_sends_is_shown(inbox: Inbox, demo: Demo) -> None:
     expect(said.locator("strong")).to_have_text("Dear")
     expect(said.get_by_role("listitem")).to_have_text(["latte", "mocha"])
     expect(said.get_by_role("link")).to_have_attribute("rel", re.compile("noopener"))
+
+    fajar.send("text", {"body": f"@{BUSINESS} are you there?", "mentions": [BUSINESS]})
+    expect(conversation.get_by_text("@You", exact=True)).to_be_visible()
+    linked = Message()
+    link = linked.extendedTextMessage
+    link.text = link.matchedText = "https://beans.example/gayo"
+    link.title, link.description = "Gayo beans", "From the highlands"
+    _raw(fajar, linked)
+    expect(conversation.get_by_test_id("link-preview")).to_contain_text("Gayo beans")
 
     fajar.send("location", {"latitude": -6.17539, "longitude": 106.82715, "name": "Monas", "address": "Gambir"})
     expect(conversation.get_by_role("link", name="Open Monas on a map")).to_contain_text("-6.17539, 106.82715")
