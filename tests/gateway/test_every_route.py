@@ -18,7 +18,16 @@ from tests.support.filled import bodies, fill, rows
 pytestmark = pytest.mark.anyio
 PROBLEM = "application/problem+json"
 # Ways of proving who one is: every one of them may answer 2xx or 4xx by its own rules.
-OPEN = {"set_up", "sign_up", "log_in", "log_in_by_link", "get_status", "look_up_invitation", "accept_invitation"}
+OPEN = {
+    "set_up",
+    "sign_up",
+    "log_in",
+    "log_in_by_link",
+    "get_status",
+    "look_up_invitation",
+    "accept_invitation",
+    "get_file",
+}
 # They act on the caller's own session and would end it.
 PERSONAL = {"log_out"}
 

@@ -121,7 +121,7 @@ async def test_a_picture_to_be_sent_comes_with_a_small_jpeg(running: Running, ow
     media_id = uuid.UUID(answer.json()["id"])
     store = running.app.state.media_store
     found = await service.file_for_sending(running.database, store, owner.workspace_id, media_id)
-    assert store.path_of(found.key).read_bytes() == samples.picture("PNG")
+    assert await store.read(found.key) == samples.picture("PNG")
     assert found.thumbnail is not None
     assert found.thumbnail.startswith(b"\xff\xd8\xff")
     with pytest.raises(BlazzError, match="not_found"):

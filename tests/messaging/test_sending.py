@@ -38,7 +38,7 @@ async def test_a_text_is_accepted_with_its_id_and_waits_to_be_sent(stage: Stage)
     answer = await stage.send()
     assert answer.status_code == 202
     message = answer.json()
-    assert message["text"] == {"body": "Hello"}
+    assert message["text"] == {"body": "Hello", "preview": None}
     assert (message["state"], message["direction"], message["source"]) == ("pending", "outbound", "inbox")
     assert message["position"] > 0
     items = await claim(stage)
@@ -124,7 +124,7 @@ async def test_a_batch_answers_for_each_message_by_itself(stage: Stage) -> None:
     answer = await stage.owner.post("/messages/batch", {"messages": [good, {**good, "to": "12"}, good]})
     assert answer.status_code == 202
     first, second, third = answer.json()["data"]
-    assert first["message"]["text"] == {"body": "good"}
+    assert first["message"]["text"] == {"body": "good", "preview": None}
     assert second["error"]["code"] == "invalid_phone"
     assert third["message"]["position"] > first["message"]["position"]
     assert len(await stage.rows()) == 2
@@ -150,7 +150,7 @@ async def test_an_answer_leaves_from_the_number_and_to_the_address_that_the_cust
     ("changes", "status", "code"),
     [
         ({"to": "not a number"}, 422, "invalid_phone"),
-        ({"to": "1203630@g.us"}, 422, "groups_not_supported"),
+        ({"to": "1203630@g.us"}, 409, "not_a_group_member"),
         ({"to": "somebody@example.org"}, 422, "invalid_address"),
         ({"to": str(uuid.uuid4())}, 404, "not_found"),
         ({"account_id": str(uuid.uuid4())}, 404, "not_found"),
@@ -158,7 +158,7 @@ async def test_an_answer_leaves_from_the_number_and_to_the_address_that_the_cust
         ({"text": {"body": "x" * 4097}}, 422, "invalid_request"),
         ({"text": {"body": 7}}, 422, "invalid_request"),
         ({"type": "image"}, 422, "invalid_request"),
-        ({"type": "image", "text": None, "image": {"link": "http://example.org/a.png"}}, 422, "link_not_supported"),
+        ({"type": "image", "text": None, "image": {"link": "ftp://example.org/a.png"}}, 422, "url_invalid"),
         ({"type": "image", "text": None, "image": {"id": str(uuid.uuid4())}}, 404, "not_found"),
         ({"surprise": 1}, 422, "invalid_request"),
     ],

@@ -110,7 +110,7 @@ async def follow_hints(parts: contextlib.AsyncExitStack, url: str | None) -> Non
 
 
 def _foundation(parts: contextlib.AsyncExitStack, settings: Settings, database: Database, key: bytes) -> Foundation:
-    store = MediaStore.open(settings.media_dir)
+    store = MediaStore.from_settings(settings)
     parts.push_async_callback(asyncio.to_thread, store.close)
     return Foundation(settings, database, SecretBox(key), internal_keys(settings, key), store)
 

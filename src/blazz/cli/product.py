@@ -80,7 +80,7 @@ class Product:
         )
         self._parts.push_async_callback(self.instance.stop)
         await self.instance.start()
-        worker = Worker(self.database, settings)
+        worker = Worker(self.database, settings, self.media_store)
         self._parts.push_async_callback(worker.stop)
         worker.start()
         await self._start_gateway(listener)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from typing import Any
 import structlog
 
 from blazz import events
+from blazz.events import Wakeups
 from blazz.kit.db import Database, Platform, Tx, Workspaces
 from blazz.kit.errors import BlazzError, invalid
 from blazz.kit.ids import uuid7
 from blazz.kit.time import utc_now
-from blazz.media import repository
+from blazz.media import jobs, repository
 from blazz.media.inspection import Inspected, digest_file, inspect_file
 from blazz.media.store import MediaStore
 from blazz.media.storing import store_content
@@ -25,6 +26,10 @@ from blazz.media.storing import store_content
 GIVE_UP_AFTER = dt.timedelta(hours=24)
 _FIRST_RETRY_S = 30.0  # also the time that one attempt has before another may begin
 _LAST_RETRY_S = 3600.0
+_THUMBNAIL_MAX = 8192  # bytes, what the column holds
+WANTED = "media-wanted"
+"""Topic of wake-ups: a file is wanted that would not be fetched by itself."""
+_NOBODY_WANTS_IT = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 
 _log = structlog.get_logger(__name__)
 
@@ -43,6 +48,9 @@ class PendingDownload:
     size: int | None = None
     width: int | None = None
     height: int | None = None
+    thumbnail: bytes | None = None  # the small JPEG that came with the message
+    details: Mapping[str, Any] | None = None  # seconds, waveform, animated, as the message says
+    on_demand: bool = False  # fetched only when somebody wants it
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +84,9 @@ def plan_downloads(tx: Tx, pending: Sequence[PendingDownload]) -> None:
                 "size": item.size,
                 "width": item.width,
                 "height": item.height,
-                "status": "pending",
+                "thumbnail": item.thumbnail if len(item.thumbnail or b"") <= _THUMBNAIL_MAX else None,
+                "details": dict(item.details) if item.details else None,
+                "status": "remote" if item.on_demand else "pending",
                 "source": "whatsapp",
                 "created_at": now,
             }
@@ -94,12 +104,24 @@ def plan_downloads(tx: Tx, pending: Sequence[PendingDownload]) -> None:
                 "message_id": item.message_id,
                 "reference": item.reference,
                 "attempts": 0,
-                "due_at": now,
+                "due_at": _NOBODY_WANTS_IT if item.on_demand else now,
                 "created_at": now,
             }
             for item in pending
         ],
     )
+
+
+def want(tx: Tx, media_id: uuid.UUID) -> bool:
+    """Have a file fetched that is on WhatsApp's media host only; False when it is here, on its way, or lost."""
+    row = repository.find(tx, tx.workspace_id, media_id)
+    if row is None or row["status"] != "remote":
+        return False
+    if not repository.hasten_download(tx, tx.workspace_id, media_id, utc_now()):
+        return False
+    repository.change(tx, tx.workspace_id, media_id, {"status": "pending"})
+    Wakeups.shared().notify_after_commit(tx, WANTED)
+    return True
 
 
 def claim_downloads(tx: Tx, now: dt.datetime, limit: int, account_ids: Collection[uuid.UUID]) -> list[DownloadJob]:
@@ -110,7 +132,7 @@ def claim_downloads(tx: Tx, now: dt.datetime, limit: int, account_ids: Collectio
     if not account_ids:
         return []
     rows = repository.due_downloads(tx, _workspaces(tx), account_ids, now, limit)
-    jobs, attempts = [], []
+    claimed, attempts = [], []
     for row in rows:
         job = DownloadJob(
             row["media_id"],
@@ -126,7 +148,7 @@ def claim_downloads(tx: Tx, now: dt.datetime, limit: int, account_ids: Collectio
         if row["created_at"] < now - GIVE_UP_AFTER:
             fail(tx, job, "Not fetched within 24 hours.")
             continue
-        jobs.append(job)
+        claimed.append(job)
         attempts.append(
             {
                 "workspace": row["workspace_id"],
@@ -137,7 +159,7 @@ def claim_downloads(tx: Tx, now: dt.datetime, limit: int, account_ids: Collectio
         )
     if attempts:
         repository.note_attempts(tx, attempts)
-    return jobs
+    return claimed
 
 
 async def complete(database: Database, store: MediaStore, job: DownloadJob, file: Path) -> bool:
@@ -165,6 +187,11 @@ async def complete(database: Database, store: MediaStore, job: DownloadJob, file
     return True
 
 
+def renew(tx: Tx, job: DownloadJob, reference: bytes) -> None:
+    """Fetch the file from another place from now on, at once. `reference` is sealed like the job's."""
+    repository.renew_download(tx, job.workspace_id, job.media_id, reference, utc_now())
+
+
 def fail(tx: Tx, job: DownloadJob, reason: str) -> None:
     """Give a download up for good; the message stays shown without its file. Nothing happens when it had ended."""
     if not repository.delete_download(tx, job.workspace_id, job.media_id):
@@ -176,7 +203,13 @@ def fail(tx: Tx, job: DownloadJob, reason: str) -> None:
 def _completed(tx: Tx, job: DownloadJob, inspected: Inspected, key: str, sha256: str, size: int) -> None:
     if not repository.delete_download(tx, job.workspace_id, job.media_id):
         return
-    repository.change(tx, job.workspace_id, job.media_id, inspected.columns(key, sha256, size))
+    before = repository.find(tx, job.workspace_id, job.media_id)
+    columns = inspected.columns(key, sha256, size)
+    known = (before["details"] or {}) if before is not None else {}
+    columns["details"] = {**known, **columns.get("details", {})}
+    repository.change(tx, job.workspace_id, job.media_id, columns)
+    if before is None or (before["thumbnail"] is None and "waveform" not in known):
+        jobs.plan_probe(tx, job.workspace_id, job.media_id, inspected.mime_type)
     _announce(tx, job, "completed")
 
 

@@ -14,6 +14,7 @@ from blazz.media.signatures import HEAD_BYTES, FileType, identify, refused_by_na
 from blazz.media.store import MediaStore
 
 _BLOCK_BYTES = 1024 * 1024
+PLAIN_MAX_BYTES = 5 * 1024 * 1024  # of a picture that is sent as it is (product rule)
 UNKNOWN = FileType("application/octet-stream", "bin")
 
 
@@ -32,6 +33,7 @@ class Inspected:
         if self.picture is not None:
             seen = self.picture
             found |= {"width": seen.width, "height": seen.height, "thumbnail": seen.placeholder}
+            found["details"] = {"plain": seen.plain and size <= PLAIN_MAX_BYTES}
         return found
 
 

@@ -22,6 +22,7 @@ TOPIC = "media-jobs"
 FETCH_LIMIT_S = 180.0
 ATTEMPTS = 3
 _MARGIN_S = 30.0  # beyond the time limit, before another worker takes a job over
+_SENT_SOON_S = 4.0
 _AGAIN = dt.timedelta(seconds=20)
 _CUT_OFF = "The file could not be processed: every attempt was cut off."
 
@@ -43,9 +44,11 @@ class Job:
     url: str | None
 
 
-def plan(tx: Tx, workspace_id: uuid.UUID, media_id: uuid.UUID, task: JobTask, url: str | None = None) -> None:
-    """Have something made of a file, once; a failed job is tried anew."""
-    now = utc_now()
+def plan(
+    tx: Tx, workspace_id: uuid.UUID, media_id: uuid.UUID, task: JobTask, url: str | None = None, wait_s: float = 0.0
+) -> None:
+    """Have something made of a file, once, not before `wait_s` seconds from now; a failed job is tried anew."""
+    now = utc_now() + dt.timedelta(seconds=wait_s)
     known = repository_jobs.find_job(tx, workspace_id, media_id, task)
     if known is None:
         job: dict[str, Any] = {"id": uuid7(), "workspace_id": workspace_id, "media_id": media_id, "task": task}
@@ -60,10 +63,17 @@ def plan(tx: Tx, workspace_id: uuid.UUID, media_id: uuid.UUID, task: JobTask, ur
     Wakeups.shared().notify_after_commit(tx, TOPIC)
 
 
-def plan_probe(tx: Tx, workspace_id: uuid.UUID, media_id: uuid.UUID, mime_type: str) -> None:
-    """Have a file looked at that is here, when there is something to be seen or heard of it."""
-    if mime_type == PDF or (plays(mime_type) and not mime_type.startswith("image/")):
+def plan_probe(
+    tx: Tx, workspace_id: uuid.UUID, media_id: uuid.UUID, mime_type: str, *, sent_soon: bool = False
+) -> None:
+    """Have a file looked at that is here, when there is something to be seen or heard of it.
+
+    With `sent_soon` a moment later: what is made of it to be sent tells the same, and then nothing is left to do.
+    """
+    if mime_type == PDF:
         plan(tx, workspace_id, media_id, "probe")
+    elif plays(mime_type) and not mime_type.startswith("image/"):
+        plan(tx, workspace_id, media_id, "probe", wait_s=_SENT_SOON_S if sent_soon else 0.0)
 
 
 def claim(tx: Tx, now: dt.datetime, limit: int) -> list[Job]:
@@ -96,6 +106,8 @@ def complete(tx: Tx, job: Job, made: Made, path: str | None, size: int | None) -
     if not repository_jobs.change_job(tx, job.workspace_id, job.id, job.attempt, values):
         return False
     _learn(tx, job, made, details)
+    if job.task in ("video", "gif", "audio", "voice"):
+        repository_jobs.close_probe(tx, job.workspace_id, job.media_id)
     announce(tx, job.workspace_id, job.media_id, "completed", job.task)
     return True
 
@@ -107,7 +119,7 @@ def fetched(tx: Tx, job: Job, columns: Mapping[str, Any], filename: str | None) 
     ):
         return False
     repository.change(tx, job.workspace_id, job.media_id, {**columns, "filename": job.filename or filename})
-    plan_probe(tx, job.workspace_id, job.media_id, columns["mime_type"])
+    plan_probe(tx, job.workspace_id, job.media_id, columns["mime_type"], sent_soon=True)
     announce(tx, job.workspace_id, job.media_id, "completed", job.task)
     Wakeups.shared().notify_after_commit(tx, TOPIC)
     return True

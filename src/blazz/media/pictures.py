@@ -6,6 +6,7 @@ import io
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -15,10 +16,15 @@ FORMATS = {"JPEG": ("image/jpeg", "jpg"), "PNG": ("image/png", "png"), "GIF": ("
 FORMATS |= {"WEBP": ("image/webp", "webp")}
 
 MAX_PIXELS = 50_000_000  # 150 MB while decoded; larger than what phones send over WhatsApp
+# Pillow's decoders raise all of these on damaged files.
+DAMAGED = (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, KeyError, OverflowError)
 _THUMBNAIL_PX = 150
+_PREVIEW_PX, _PREVIEW_MAX_PIXELS = 192, 12_000_000
 _PLACEHOLDER_PX = 20
 _JPEG_PX = 72  # the size that WhatsApp's clients put into a message
 _DRAFT_PX = 600  # a JPEG is decoded at this size or above: a quarter of time and memory
+PLAIN_MAX_PX = 4096  # a side of a picture that is sent as it is
+_METADATA = frozenset({"exif", "xmp", "photoshop", "comment", "XML:com.adobe.xmp", "Raw profile type exif"})
 _ORIENTATION = 0x0112  # EXIF tag
 _SIDEWAYS = frozenset({5, 6, 7, 8})
 
@@ -33,6 +39,15 @@ class Picture:
     height: int
     thumbnail: bytes
     placeholder: bytes
+    plain: bool = False  # a JPEG or PNG of moderate size, upright, in which no camera has written anything
+
+
+class Previews(NamedTuple):
+    """Small pictures: a JPEG of 72 pixels for the message, a thumbnail (150) and a placeholder (20) in WebP."""
+
+    jpeg: bytes
+    thumbnail: bytes
+    placeholder: bytes
 
 
 def read_picture(file: Path) -> Picture:
@@ -45,19 +60,33 @@ def read_picture(file: Path) -> Picture:
         raise
     except (UnidentifiedImageError, Image.DecompressionBombError):
         raise _unreadable("The picture cannot be read, or it is too large to be shown.") from None
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, KeyError, OverflowError):
-        # Pillow's decoders raise all of these on damaged files
+    except DAMAGED:
         raise _unreadable("The picture is damaged or cut off.") from None
 
 
-def jpeg_of(thumbnail: Path) -> bytes | None:
+def jpeg_of(thumbnail: bytes) -> bytes | None:
     """Return a small JPEG made from a stored thumbnail, or None when it cannot be read (blocking)."""
     try:
-        with Image.open(thumbnail, formats=["WEBP"]) as image:
-            small = _flat(image)
+        with Image.open(io.BytesIO(thumbnail), formats=["WEBP"]) as image:
+            small = flat(image)
             small.thumbnail((_JPEG_PX, _JPEG_PX))
             return _encoded(small, "JPEG", quality=60)
     except OSError:
+        return None
+
+
+def preview_jpeg(content: bytes) -> bytes | None:
+    """Return a JPEG of 192 pixels of a stranger's picture, or None when it is none or too large (blocking, CPU)."""
+    try:
+        with warnings.catch_warnings(), Image.open(io.BytesIO(content), formats=list(FORMATS)) as image:
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            if image.size[0] * image.size[1] > _PREVIEW_MAX_PIXELS:
+                return None
+            image.draft("RGB", (_PREVIEW_PX * 2, _PREVIEW_PX * 2))
+            small = flat(image)
+            small.thumbnail((_PREVIEW_PX, _PREVIEW_PX))
+            return _encoded(small, "JPEG", quality=70)
+    except (*DAMAGED, Image.DecompressionBombError):
         return None
 
 
@@ -67,6 +96,7 @@ def _read(image: Image.Image) -> Picture:
         raise _unreadable(f"The picture has more than {MAX_PIXELS // 1_000_000} million pixels.")
     assert image.format is not None
     mime_type, extension = FORMATS[image.format]
+    plain = image.format in ("JPEG", "PNG") and max(width, height) <= PLAIN_MAX_PX and not _METADATA & image.info.keys()
     if image.getexif().get(_ORIENTATION) in _SIDEWAYS:
         width, height = height, width
     if image.format == "JPEG":
@@ -85,10 +115,25 @@ def _read(image: Image.Image) -> Picture:
         height,
         thumbnail=_encoded(upright, "WEBP", quality=75),
         placeholder=_encoded(tiny, "WEBP", quality=50),
+        plain=plain,
     )
 
 
-def _flat(image: Image.Image) -> Image.Image:
+def previews(image: Image.Image) -> Previews:
+    """Return small pictures of one that is upright."""
+    small = image.copy()
+    small.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX))
+    inline = flat(small)
+    inline.thumbnail((_JPEG_PX, _JPEG_PX))
+    tiny = small.copy()
+    tiny.thumbnail((_PLACEHOLDER_PX, _PLACEHOLDER_PX))
+    return Previews(
+        _encoded(inline, "JPEG", quality=60), _encoded(small, "WEBP", quality=75), _encoded(tiny, "WEBP", quality=50)
+    )
+
+
+def flat(image: Image.Image) -> Image.Image:
+    """Return a picture without transparency; white shines through."""
     if not image.has_transparency_data:
         return image.convert("RGB")
     white = Image.new("RGBA", image.size, "white")

@@ -40,6 +40,8 @@ _FIND_MANY = select(
     media.c.height,
     media.c.thumbnail,
     media.c.status,
+    media.c.failure,
+    media.c.details,
 ).where(
     media.c.workspace_id.in_(bindparam("workspaces", expanding=True)),
     media.c.id.in_(bindparam("ids", expanding=True)),
@@ -98,6 +100,25 @@ _ATTEMPT = (
 def note_attempts(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
     """Count attempts: rows of `workspace`, `download`, `tried`, `next`."""
     tx.execute(_ATTEMPT, [dict(row) for row in rows])
+
+
+def hasten_download(tx: Tx, workspace_id: uuid.UUID, media_id: uuid.UUID, now: dt.datetime) -> bool:
+    """Make the download of a file due now, as if it were announced now; False when there is none."""
+    result = tx.execute(
+        update(media_downloads)
+        .where(media_downloads.c.workspace_id == workspace_id, media_downloads.c.media_id == media_id)
+        .values(due_at=now, created_at=now)
+    )
+    return bool(result.rowcount)
+
+
+def renew_download(tx: Tx, workspace_id: uuid.UUID, media_id: uuid.UUID, reference: bytes, now: dt.datetime) -> None:
+    """Replace what fetches a file, and make that due now."""
+    tx.execute(
+        update(media_downloads)
+        .where(media_downloads.c.workspace_id == workspace_id, media_downloads.c.media_id == media_id)
+        .values(reference=reference, due_at=now)
+    )
 
 
 def delete_download(tx: Tx, workspace_id: uuid.UUID, media_id: uuid.UUID) -> bool:

@@ -112,6 +112,20 @@ def reopen_job(tx: Tx, workspace_id: uuid.UUID, job_id: uuid.UUID, now: dt.datet
     )
 
 
+def close_probe(tx: Tx, workspace_id: uuid.UUID, media_id: uuid.UUID) -> None:
+    """Leave out looking at a file that nobody has begun to look at."""
+    tx.execute(
+        update(media_jobs)
+        .where(
+            media_jobs.c.workspace_id == workspace_id,
+            media_jobs.c.media_id == media_id,
+            media_jobs.c.task == "probe",
+            media_jobs.c.state == "pending",
+        )
+        .values(state="completed", progress=100)
+    )
+
+
 def old_media(tx: Tx, before: dt.datetime, after_id: uuid.UUID | None, limit: int) -> Sequence[RowMapping]:
     """Return id and workspace of files of any workspace that came before a time, in the order of their ids."""
     statement = select(media.c.id, media.c.workspace_id).where(media.c.created_at < before)
@@ -126,7 +140,7 @@ def referred_to(tx: Tx, workspace_id: uuid.UUID, media_ids: Collection[uuid.UUID
     for table in scoped_tables():
         for key in table.foreign_key_constraints:
             if key.referred_table is media and table not in (media_downloads, media_jobs):
-                column = key.columns[-1]
+                column = list(key.columns)[-1]
                 rows = tx.all(
                     select(column.label("media_id"))
                     .where(table.c.workspace_id == workspace_id, column.in_(list(media_ids)))

@@ -11,6 +11,22 @@ from blazz.kit.http import Model
 from blazz.media.service import MediaStatus
 
 
+class Details(Model):
+    """What is seen or heard of a file; filled in some moments after it came."""
+
+    seconds: float | None = None
+    waveform: list[int] | None = Field(None, description="64 samples of 0 to 100.")
+    pages: int | None = None
+    animated: bool | None = None
+
+
+class MediaUrl(Model):
+    """An address under which a file can be read without signing in."""
+
+    url: str
+    expires_at: dt.datetime
+
+
 class Media(Model):
     """A file of the workspace."""
 
@@ -23,4 +39,5 @@ class Media(Model):
     filename: str | None
     status: MediaStatus
     failure: str | None = Field(description="Why a file of a message never came.")
+    details: Details | None = None
     created_at: dt.datetime

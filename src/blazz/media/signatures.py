@@ -103,7 +103,7 @@ def identify(head: bytes, file: Path, filename: str | None, declared: str) -> Fi
     if head[:4] == b"RIFF" and head[8:12] in _RIFF:
         return _RIFF[head[8:12]]
     if head[4:8] == b"ftyp":
-        return _iso_media(head[8:12], declared)
+        return _iso_media(head[8:12], declared, extension_of(filename))
     if head[:4] == b"\x1aE\xdf\xa3":
         return _matroska(head, declared)
     if head[:4] == b"OggS":
@@ -119,10 +119,10 @@ def identify(head: bytes, file: Path, filename: str | None, declared: str) -> Fi
     return _text(head, filename)
 
 
-def _iso_media(brand: bytes, declared: str) -> FileType | None:
+def _iso_media(brand: bytes, declared: str, extension: str) -> FileType | None:
     if brand in _HEIF_BRANDS:
         return None
-    if brand in (b"M4A ", b"M4B ") or declared.startswith("audio/"):
+    if brand in (b"M4A ", b"M4B ") or declared.startswith("audio/") or extension in ("m4a", "m4b"):
         return FileType("audio/mp4", "m4a")
     if brand == b"qt  ":
         return FileType("video/quicktime", "mov")
@@ -131,9 +131,14 @@ def _iso_media(brand: bytes, declared: str) -> FileType | None:
     return FileType("video/mp4", "mp4")
 
 
+_PICTURE_CODECS = (b"V_VP8", b"V_VP9", b"V_AV1", b"V_MPEG")  # as Matroska's track headers name them
+
+
 def _matroska(head: bytes, declared: str) -> FileType | None:
     if b"webm" in head[:64]:
-        return FileType("audio/webm", "weba") if declared.startswith("audio/") else FileType("video/webm", "webm")
+        heard_only = b"A_" in head and not any(codec in head for codec in _PICTURE_CODECS)
+        only = declared.startswith("audio/") or heard_only
+        return FileType("audio/webm", "weba") if only else FileType("video/webm", "webm")
     return FileType("video/x-matroska", "mkv") if b"matroska" in head[:64] else None
 
 

@@ -1,16 +1,17 @@
-"""Files on their way out: handed to the engine host, uploaded once, and written into the message's exact bytes."""
+"""What messages wait for on their way out: files, uploaded once, and previews; then the exact bytes are written."""
 
 from __future__ import annotations
 
-import os
-import shutil
+import asyncio
+import contextlib
+import time
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 
 from blazz._generated.engine import engine_pb2 as pb
 from blazz.cluster import ownership
 from blazz.engine_client import EngineClient, EngineError, EngineGone, UnknownOutcome
+from blazz.events import Wakeups
 from blazz.kit.db import Database, Tx, Workspace
 from blazz.kit.errors import BlazzError
 from blazz.kit.files import private_directory
@@ -22,6 +23,7 @@ from blazz.messaging.kinds import MediaFacts, Uploaded
 from blazz.messaging.outbox import OutboxItem
 from blazz.providers.base import NotSent, Outcome, Rejected
 from blazz.providers.whatsapp_web import outcome
+from blazz.sessions.previews import Previews
 from blazz.sessions.registry import Session
 
 MEDIA_CLASSES: dict[str, pb.MediaType] = {
@@ -29,11 +31,14 @@ MEDIA_CLASSES: dict[str, pb.MediaType] = {
     "video": pb.MEDIA_TYPE_VIDEO,
     "audio": pb.MEDIA_TYPE_AUDIO,
     "document": pb.MEDIA_TYPE_DOCUMENT,
+    "sticker": pb.MEDIA_TYPE_IMAGE,
 }
+_PATIENCE_S = 3.0  # for a file that is being converted, before the message goes back to the outbox for a while
+_LOOK_AGAIN_S = 1.0
 
 
 class Uploads:
-    """Makes the payload of a media message."""
+    """Gets what a message waits for, and writes the message."""
 
     def __init__(
         self,
@@ -41,36 +46,31 @@ class Uploads:
         settings: Settings,
         media_store: MediaStore,
         client: Callable[[], EngineClient | None],
+        previews: Previews | None = None,
     ) -> None:
         self._database = database
         self._directory = settings.engine_media_dir
         self._media_store = media_store
         self._client = client
+        self._previews = previews or Previews(media_store)
 
     async def prepare(self, session: Session, item: OutboxItem) -> bytes | Outcome:
-        """Upload the file and store the message's bytes; return them, or why there are none."""
+        """Store the message's bytes and return them, or why there are none."""
         client = self._client()
         if client is None:
             return NotSent("not_connected")
-        name = f"out/{uuid.uuid4().hex}"
-        path = self._directory / name
-        private_directory(path.parent)
         try:
+            scope = Workspace(item.workspace_id)
+            wanted = await self._database.read(scope, messaging.unwritten, item)
             if item.media_id is None:
-                return Rejected("media_missing", "The file of this message is gone.")
-            source = await media.file_for_sending(self._database, self._media_store, item.workspace_id, item.media_id)
-            facts = MediaFacts(source.mime_type, source.filename, source.width, source.height, source.thumbnail)
-            await self._media_store.run(_hand_over, self._media_store.path_of(source.key), path)
-            reply = await client.upload(session.ref, name, MEDIA_CLASSES[item.kind])
-            uploaded = Uploaded(
-                url=reply.url,
-                direct_path=reply.direct_path,
-                media_key=reply.media_key,
-                file_enc_sha256=reply.file_enc_sha256,
-                file_sha256=reply.file_sha256,
-                file_length=reply.file_length,
+                preview = await self._previews.of(wanted.body)
+                return await self._database.write(scope, self._store_text, session, item, preview)
+            source = await self._file(item.workspace_id, item.media_id, wanted.form)
+            facts = MediaFacts(
+                source.mime_type, source.filename, source.width, source.height, source.thumbnail, source.details
             )
-            return await self._database.write(Workspace(item.workspace_id), self._store, session, item, uploaded, facts)
+            uploaded = await self._upload(client, session, item.kind, source.key)
+            return await self._database.write(scope, self._store, session, item, uploaded, facts)
         except (EngineGone, UnknownOutcome):
             return NotSent("upload_interrupted")  # the message itself has not been sent: it may be uploaded again
         except EngineError as error:
@@ -81,8 +81,44 @@ class Uploads:
             return Rejected(error.code, error.detail)
         except (OSError, LookupError):
             return Rejected("media_missing", "The file of this message is gone.")
+
+    async def _file(
+        self, workspace_id: uuid.UUID, media_id: uuid.UUID, form: media.Task | None
+    ) -> media.FileForSending:
+        """Return the file, waiting a moment for one that is still fetched or made. Raises BlazzError."""
+        news = Wakeups.shared().subscribe(workspace_id)
+        end = time.monotonic() + _PATIENCE_S
+        try:
+            while True:
+                news.clear()
+                try:
+                    return await media.file_for_sending(self._database, self._media_store, workspace_id, media_id, form)
+                except BlazzError as error:
+                    if error.code != "media_pending" or time.monotonic() >= end:
+                        raise
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_AGAIN_S):
+                        await news.wait()
+        finally:
+            Wakeups.shared().unsubscribe(workspace_id, news)
+
+    async def _upload(self, client: EngineClient, session: Session, kind: str, key: str) -> Uploaded:
+        name = f"out/{uuid.uuid4().hex}"
+        path = self._directory / name
+        private_directory(path.parent)
+        try:
+            await self._media_store.check_out(key, path)
+            reply = await client.upload(session.ref, name, MEDIA_CLASSES[kind])
         finally:
             path.unlink(missing_ok=True)
+        return Uploaded(
+            url=reply.url,
+            direct_path=reply.direct_path,
+            media_key=reply.media_key,
+            file_enc_sha256=reply.file_enc_sha256,
+            file_sha256=reply.file_sha256,
+            file_length=reply.file_length,
+        )
 
     @staticmethod
     def _store(tx: Tx, session: Session, item: OutboxItem, uploaded: Uploaded, facts: MediaFacts) -> bytes | Outcome:
@@ -92,12 +128,10 @@ class Uploads:
         messaging.store_payload(tx, item, payload)
         return payload
 
-
-def _hand_over(source: Path, target: Path) -> None:
-    """Give the engine host its own name of a file; a copy where the file system has no hard links between the two."""
-    try:
-        os.link(source, target)
-    except FileNotFoundError:
-        raise
-    except OSError:
-        shutil.copyfile(source, target)
+    @staticmethod
+    def _store_text(tx: Tx, session: Session, item: OutboxItem, preview: dict[str, str]) -> bytes | Outcome:
+        if ownership.check(tx, [(session.account_id, session.epoch)]):
+            return NotSent("stale_epoch")
+        payload = messaging.encode_previewed(tx, item, preview)
+        messaging.store_payload(tx, item, payload)
+        return payload

@@ -1,4 +1,4 @@
-"""The worker role's housekeeping: each task at its own interval, one failure never stopping the others."""
+"""The worker role: files that are fetched and converted, and chores, of which no failure stops the others."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ from blazz.identity import service as identity
 from blazz.kit.db import Database
 from blazz.kit.http import idempotency
 from blazz.kit.settings import Settings
+from blazz.media import orphans
+from blazz.media.store import MediaStore
+from blazz.media.worker import MediaWorker
 from blazz.messaging import activity, expiry
 
 _log = structlog.get_logger(__name__)
@@ -39,7 +42,9 @@ class Worker:
     With `leader_name`, a name of its own among workers, it also runs the controller that watches instances.
     """
 
-    def __init__(self, database: Database, settings: Settings, leader_name: str | None = None) -> None:
+    def __init__(
+        self, database: Database, settings: Settings, media_store: MediaStore, leader_name: str | None = None
+    ) -> None:
         self.controller = None if leader_name is None else Controller(database, settings, leader_name)
         self._advising = None if self.controller is None else Advising(self.controller, database, settings)
         self._chores = [
@@ -50,12 +55,19 @@ class Worker:
             Chore("accounts.clean_up", 3600, lambda: cleanup.clean_up(database)),
             Chore("accounts.health", 300, lambda: activity.refresh(database)),
             Chore("messages.expire", 60, lambda: expiry.expire(database)),
+            Chore(
+                "media.orphans",
+                6 * 3600,
+                lambda: orphans.remove_orphans(database, media_store, settings.media_orphan_days),
+            ),
         ]
+        self._media = MediaWorker(database, settings, media_store)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin. Each chore first runs within a minute, at a random moment, so that instances do not march in step."""
         self._tasks = [asyncio.create_task(self._repeat(chore), name=chore.name) for chore in self._chores]
+        self._media.start()
         if self.controller is not None:
             self.controller.start()
         if self._advising is not None:
@@ -63,6 +75,7 @@ class Worker:
 
     async def stop(self) -> None:
         """Cancel the chores and wait for their end. Idempotent."""
+        await self._media.stop()
         if self._advising is not None:
             await self._advising.stop()
         if self.controller is not None:

@@ -37,7 +37,7 @@ class WorkerRole:
             sign = SignOfLife(base.database, "worker")
             self._parts.push_async_callback(sign.stop)
             sign.start()
-            worker = Worker(base.database, settings, leader_name=sign.id)
+            worker = Worker(base.database, settings, base.media_store, leader_name=sign.id)
             self._parts.push_async_callback(worker.stop)
             worker.start()
             if listener is not None:

@@ -30,12 +30,12 @@ const PARTS: Record<string, Component> = {
   button: InteractivePart
 }
 
-/** Kinds that are drawn without a bubble around them. */
-const BARE = new Set(['sticker'])
+/** Stickers and round video notes are drawn without a bubble around them. */
+const isShape = (message: Message): boolean => message.type === 'sticker' || Boolean(message.video?.note)
 
 export function partFor(message: Message): Component {
   if (message.deleted_at) return DeletedPart
   return PARTS[message.type] ?? UnsupportedPart
 }
 
-export const isBare = (message: Message): boolean => !message.deleted_at && BARE.has(message.type)
+export const isBare = (message: Message): boolean => !message.deleted_at && isShape(message)
