@@ -65,6 +65,8 @@ func serve(args []string) int {
 	flags.DurationVar(&o.StoreLimit, "store-timeout", 15*time.Second, "storage that needs longer for one operation counts as hanging")
 	flags.DurationVar(&o.StoreIdle, "store-idle-close", 6*time.Second, "an unused store is closed after this; 0 = never")
 	flags.StringVar(&o.DeviceName, "device-name", "Blazz", "name shown in the phone's list of linked devices")
+	flags.BoolVar(&o.RefreshVersion, "refresh-client-version", false, "replace a client version that WhatsApp refuses by the newest one")
+	flags.DurationVar(&o.VersionRetry, "client-version-retry", time.Hour, "how often one session tries whether a refused version is accepted after all")
 	flags.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	if err := flags.Parse(args); err != nil {
 		return 2

@@ -53,10 +53,13 @@ type Options struct {
 	SessionStore string // StoresInFiles or StoresInDatabase
 	Database     dbstore.Options
 	DeviceName   string
-	Version      string
-	Library      string
-	Crash        *crash.Recorder
-	Log          *slog.Logger
+	// RefreshVersion replaces a client version that WhatsApp refuses by the newest one.
+	RefreshVersion bool
+	VersionRetry   time.Duration
+	Version        string
+	Library        string
+	Crash          *crash.Recorder
+	Log            *slog.Logger
 }
 
 func (o Options) check() error {
@@ -140,9 +143,10 @@ func Run(o Options, stdin io.Reader, stdout io.Writer) (int, error) {
 		return 1, err
 	}
 	defer files.Close()
+	version := net.NewClientVersion(o.RefreshVersion, o.VersionRetry, o.Log)
 	hub := events.NewHub(events.DefaultLimits(o.AckTimeout))
 	manager := session.NewManager(session.Config{
-		Network: net, Guard: dead, Hub: hub, Stores: stores, Media: files, Fail: fail, Crash: o.Crash, Log: o.Log,
+		Network: net, Version: version, Guard: dead, Hub: hub, Stores: stores, Media: files, Fail: fail, Crash: o.Crash, Log: o.Log,
 	})
 	dead.OnChange(
 		func() { o.Log.Warn("deadline near: closing all connections"); manager.Hold() },
@@ -156,6 +160,9 @@ func Run(o Options, stdin io.Reader, stdout io.Writer) (int, error) {
 	pb.RegisterEngineServer(service, &server{
 		manager: manager, hub: hub, deadman: dead, networkID: net.ID, version: o.Version, library: o.Library, runID: randomID(),
 	})
+	pb.RegisterPairingServer(service, &pairingServer{manager: manager})
+	pb.RegisterCallsServer(service, &callsServer{manager: manager})
+	pb.RegisterLimitsServer(service, &limitsServer{manager: manager})
 	pb.RegisterPeopleServer(service, &peopleServer{manager: manager})
 
 	ctx, cancel := context.WithCancel(context.Background())

@@ -161,6 +161,7 @@ func (s *Session) onOther(event any) {
 	case *waevents.Connected:
 		s.remember()
 		s.up.Store(true)
+		s.m.cfg.Version.Accepted()
 		s.mail.put(signal{kind: sigUp})
 		s.report(&pb.State{State: pb.SessionState_SESSION_STATE_CONNECTED})
 	case *waevents.OfflineSyncCompleted:
@@ -196,17 +197,19 @@ func (s *Session) onOther(event any) {
 		s.up.Store(false)
 		s.final(&pb.State{State: pb.SessionState_SESSION_STATE_REPLACED, Detail: "another connection took over"})
 	case *waevents.ClientOutdated:
-		s.final(&pb.State{State: pb.SessionState_SESSION_STATE_CLIENT_OUTDATED, Code: 405, Detail: "client version refused"})
+		s.mail.put(signal{kind: sigOutdated})
 	case *waevents.TemporaryBan:
 		s.final(&pb.State{
 			State: pb.SessionState_SESSION_STATE_TEMPORARY_BAN, Code: int32(e.Code), Detail: e.Code.String(),
-			BanExpiresMs: time.Now().Add(e.Expire).UnixMilli(),
+			BanExpiresMs: banEnd(e.Expire),
 		})
+	case *waevents.NotifyAccountReachoutTimelock:
+		s.onTimelock(e)
 	case *waevents.ConnectFailure:
 		s.setCode(int32(e.Reason))
 		s.mail.put(signal{kind: sigReset, detail: fmt.Sprintf("login refused: %d", int(e.Reason))})
 	default:
-		if s.onPeople(event) {
+		if s.onPasskey(event) || s.onCall(event) || s.onPeople(event) {
 			return
 		}
 		if body := ephemeral(event); body != nil {
@@ -214,6 +217,14 @@ func (s *Session) onOther(event any) {
 			s.m.cfg.Hub.Post(body, false)
 		}
 	}
+}
+
+// banEnd returns when a ban ends, 0 where WhatsApp does not tell.
+func banEnd(left time.Duration) int64 {
+	if left <= 0 {
+		return 0
+	}
+	return time.Now().Add(left).UnixMilli()
 }
 
 // ownName tells the account's name when app state has brought it.

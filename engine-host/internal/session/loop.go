@@ -38,6 +38,7 @@ type verdict struct {
 	final  *pb.State // not nil: the session ends
 	held   bool      // closed because of the owner's deadline
 	again  bool      // log in again at once
+	old    bool      // WhatsApp refused the client version
 	stable bool
 	detail string
 }
@@ -47,7 +48,7 @@ func (s *Session) run() {
 	defer s.finish()
 	attempt := 0
 	for s.waitForPermission() {
-		if s.m.cfg.Network.Gate.Wait(s.ctx) != nil {
+		if s.waitForVersion() != nil || s.m.cfg.Network.Gate.Wait(s.ctx) != nil {
 			return
 		}
 		v, sound := s.storeVerdict()
@@ -67,6 +68,10 @@ func (s *Session) run() {
 			s.report(v.final)
 			return
 		case v.again:
+			attempt = 0
+			continue
+		case v.old:
+			s.m.cfg.Version.Refused(s.ctx, s.announced())
 			attempt = 0
 			continue
 		case v.held:
@@ -269,6 +274,8 @@ func (s *Session) watch(ctx context.Context) verdict {
 			login.Reset(reloginTimeout)
 		case sigHold:
 			return verdict{held: true, detail: got.detail}
+		case sigOutdated:
+			return verdict{old: true}
 		case sigFinal:
 			return verdict{final: got.state}
 		case sigDown:

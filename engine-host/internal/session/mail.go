@@ -10,14 +10,15 @@ import (
 type signalKind int
 
 const (
-	sigUp      signalKind = iota // logged in and active
-	sigReady                     // not linked, and the server waits for a pairing
-	sigDown                      // the socket is gone
-	sigReset                     // the socket must be closed and opened again
-	sigRelogin                   // the server asked for a new login after pairing
-	sigPaired                    // pair-success arrived
-	sigHold                      // the owner's deadline is near
-	sigFinal                     // the session ends in the state given
+	sigUp       signalKind = iota // logged in and active
+	sigReady                      // not linked, and the server waits for a pairing
+	sigDown                       // the socket is gone
+	sigReset                      // the socket must be closed and opened again
+	sigRelogin                    // the server asked for a new login after pairing
+	sigPaired                     // pair-success arrived
+	sigHold                       // the owner's deadline is near
+	sigOutdated                   // WhatsApp refuses the client version
+	sigFinal                      // the session ends in the state given
 )
 
 // signal tells the session's loop what happened.

@@ -22,6 +22,7 @@ import (
 // Config is what all sessions of a host share.
 type Config struct {
 	Network *network.Network
+	Version *network.ClientVersion
 	Guard   network.Guard
 	Hub     *events.Hub
 	Stores  OpenStore

@@ -37,7 +37,7 @@ func (s *Session) onQR(codes []string) {
 	until := s.pairUntil
 	close(s.ready)
 	s.ready = make(chan struct{})
-	s.pairable = true
+	s.pairable, s.passkey = true, passkeyNone
 	s.mu.Unlock()
 	s.mail.put(signal{kind: sigReady})
 	go s.showQR(ctx, codes, until)
@@ -81,7 +81,7 @@ func (s *Session) showQR(ctx context.Context, codes []string, until time.Time) {
 func (s *Session) endQR() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pairable = false
+	s.pairable, s.passkey = false, passkeyNone
 	if s.stopQR != nil {
 		s.stopQR()
 		s.stopQR = nil

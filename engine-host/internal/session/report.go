@@ -8,7 +8,7 @@ import (
 func slot(state pb.SessionState) string {
 	switch state {
 	case pb.SessionState_SESSION_STATE_CONNECTING, pb.SessionState_SESSION_STATE_CONNECTED,
-		pb.SessionState_SESSION_STATE_DISCONNECTED:
+		pb.SessionState_SESSION_STATE_DISCONNECTED, pb.SessionState_SESSION_STATE_CLIENT_OUTDATED:
 		return "connection"
 	case pb.SessionState_SESSION_STATE_OFFLINE_SYNC_DONE:
 		return "offline"

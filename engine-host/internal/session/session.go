@@ -12,6 +12,7 @@ import (
 	"github.com/blazz/blazz/engine-host/internal/store"
 	"github.com/blazz/blazz/engine-host/internal/walog"
 	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/proto/waWa6"
 	wastore "go.mau.fi/whatsmeow/store"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -35,18 +36,20 @@ type Session struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the store is closed
 
-	up      atomic.Bool // logged in and active
-	offline atomic.Bool // the server is delivering what was missed
-	dialing bool        // a connection was still being opened when the session ended; of the loop alone
-	suspect atomic.Bool // the storage failed: it must prove itself before the next connection
+	up      atomic.Bool  // logged in and active
+	offline atomic.Bool  // the server is delivering what was missed
+	version atomic.Value // store.WAVersionContainer of the last login
+	dialing bool         // a connection was still being opened when the session ended; of the loop alone
+	suspect atomic.Bool  // the storage failed: it must prove itself before the next connection
 
 	mu        sync.Mutex
 	who       identity
 	conn      context.Context // the present connection; never nil
 	dropConn  context.CancelFunc
-	ready     chan struct{} // closed and renewed when the server begins to wait for a pairing
-	pairable  bool          // the server waits for a pairing
-	stopQR    context.CancelFunc
+	ready     chan struct{}      // closed and renewed when the server begins to wait for a pairing
+	pairable  bool               // the server waits for a pairing
+	stopQR    context.CancelFunc // ends what has a time while linking: codes shown, a passkey
+	passkey   passkeyState
 	pairUntil time.Time
 	held      map[string]struct{} // chats of which a message was not stored on the present connection
 	failures  int                 // deliveries not stored in a row
@@ -70,7 +73,7 @@ func (m *Manager) open(ctx context.Context, q *pb.StartSessionRequest) (*Session
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.conn, s.dropConn = context.WithCancel(s.ctx)
-	logger := walog.New(s.log, &walog.Hooks{Outgoing: s.outgoing, Panicked: s.libraryPanicked, Warning: s.warned})
+	logger := walog.New(s.log, &walog.Hooks{Outgoing: s.outgoing, Incoming: s.incoming, Panicked: s.libraryPanicked, Warning: s.warned})
 	opened, err := m.cfg.Stores(context.WithoutCancel(ctx), logger.Sub("Store"), store.Request{
 		SessionID: q.SessionId, Path: q.StorePath, Epoch: q.Epoch, PreviousOwnerGone: q.PreviousOwnerGone, MustExist: q.ExpectLinked,
 		OnFailure: s.storeFailed,
@@ -105,6 +108,11 @@ func (s *Session) newClient(logger *walog.Logger) *whatsmeow.Client {
 	client.SetWebsocketHTTPClient(s.m.cfg.Network.Client)
 	client.SetMediaHTTPClient(s.m.cfg.Network.Client)
 	client.SetPreLoginHTTPClient(s.m.cfg.Network.Client)
+	client.GetClientPayload = func() *waWa6.ClientPayload {
+		payload, version := s.m.cfg.Version.Payload(s.device)
+		s.version.Store(version)
+		return payload
+	}
 	client.AddEventHandlerWithSuccessStatus(s.handle)
 	return client
 }

@@ -15,6 +15,8 @@ import (
 type Hooks struct {
 	// Outgoing is called for every node immediately before its bytes are handed to the socket.
 	Outgoing func(*waBinary.Node)
+	// Incoming is called for every node that arrives, before whatsmeow handles it; it must not wait.
+	Incoming func(*waBinary.Node)
 	// Panicked is called when whatsmeow recovered a panic of its own, before it confirms what it was handling.
 	Panicked func()
 	// Warning is called with the arguments of every warning: some reasons reach nobody but whatsmeow's log.
@@ -85,10 +87,15 @@ func (l *Logger) Infof(format string, args ...any) { l.emit(slog.LevelInfo, form
 
 // Debugf drops the text: debug lines of whatsmeow hold frames, codes and names.
 func (l *Logger) Debugf(_ string, args ...any) {
-	if l.module != "Send" || l.hooks == nil || l.hooks.Outgoing == nil || len(args) != 1 {
+	if l.hooks == nil || len(args) != 1 {
 		return
 	}
-	if node, ok := args[0].(*waBinary.Node); ok {
+	node, ok := args[0].(*waBinary.Node)
+	switch {
+	case !ok:
+	case l.module == "Send" && l.hooks.Outgoing != nil:
 		l.hooks.Outgoing(node)
+	case l.module == "Recv" && l.hooks.Incoming != nil:
+		l.hooks.Incoming(node)
 	}
 }
