@@ -9,6 +9,7 @@ from whatsim.wire import e2e, records
 from whatsim.wire.binary import Node, decode, encode
 from whatsim.wire.curve import key_pair
 from whatsim.wire.errors import WireError
+from whatsim.wire.kinds import ContextInfo
 from whatsim.wire.media import seal, unseal
 from whatsim.wire.noise import Initiator, Responder
 from whatsim.wire.signal import Bundle, LocalIdentity, SessionRecord, SignedKey, parse_first
@@ -55,7 +56,7 @@ def test_message_contents() -> None:
     text = e2e.Message(conversation="hello").encode()
     image = e2e.ImageMessage(url="https://x", mimetype="image/jpeg", caption="c", media_key=bytes(32), direct_path="/v")
     picture = e2e.Message(image=image).encode()
-    reply = e2e.Message(extended_text=e2e.ExtendedTextMessage("hi", e2e.ContextInfo(stanza_id="A"))).encode()
+    reply = e2e.Message(extended_text=e2e.ExtendedTextMessage("hi", ContextInfo(stanza_id="A"))).encode()
     wrapped = e2e.Message(ephemeral=e2e.FutureProof(picture)).encode()
     copy = e2e.Message(device_sent=e2e.DeviceSentMessage("1@lid", reply)).encode()
     inputs = Mutations("contents", [text, picture, reply, wrapped, copy])
