@@ -11,7 +11,6 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
     Uuid,
-    text,
 )
 
 from blazz.kit.db import Blob, JsonDoc, Key, LongText, UtcDateTime, same_workspace, scoped_table
@@ -92,15 +91,15 @@ messages = scoped_table(
     same_workspace("media_id", "media", ondelete="NO ACTION"),
     Index("ix_messages_order", "workspace_id", "chat_id", "position", "history_rank"),
     Index("ix_messages_target", "account_id", "target_wa_id"),
-    # few messages are pinned; where a database can, the others are left out
-    Index(
-        "ix_messages_pinned",
-        "workspace_id",
-        "chat_id",
-        "pinned_until",
-        sqlite_where=text("pinned_until IS NOT NULL"),
-        postgresql_where=text("pinned_until IS NOT NULL"),
-    ),
+)
+# Few messages are pinned; where a database can, the others are left out.
+Index(
+    "ix_messages_pinned",
+    messages.c.workspace_id,
+    messages.c.chat_id,
+    messages.c.pinned_until,
+    sqlite_where=messages.c.pinned_until.is_not(None),
+    postgresql_where=messages.c.pinned_until.is_not(None),
 )
 
 message_receipts = scoped_table(
