@@ -295,6 +295,15 @@ async def test_a_timer_is_a_notice_and_new_messages_carry_it(stage: Stage) -> No
     assert (await send(stage, "text", {"body": "lasting"}))["expires_at"] is None
 
 
+async def test_a_timer_from_before_shows_in_messages(stage: Stage) -> None:
+    message = Message()
+    message.extendedTextMessage.text, message.extendedTextMessage.contextInfo.expiration = "fleeting", 604_800
+    await stage.deliver(first(stage, raw=message.SerializeToString()))
+    row = await target(stage)
+    assert row["content"]["context"] == {"expires_s": 604_800}
+    assert (await send(stage, "text", {"body": "as fleeting"}))["expires_at"] is not None
+
+
 @pytest.mark.parametrize("kind", ["reaction", "pin", "edit", "delete", "poll_vote", "forward"])
 async def test_another_workspaces_message_is_no_target(stage: Stage, kind: str) -> None:
     stranger = await stage.owner.running.stranger()

@@ -201,3 +201,16 @@ def test_the_quiet_kinds_are_those_that_are_never_unread() -> None:
 @pytest.mark.parametrize("name", sorted(kinds.BY_NAME))
 def test_every_kind_gives_a_line_for_the_list_of_chats(name: str) -> None:
     assert isinstance(kinds.BY_NAME[name].preview("text", {}), str)
+
+
+def test_numbers_of_hostile_clients_are_bounded() -> None:
+    message = Message()
+    message.extendedTextMessage.text = "x"
+    context = message.extendedTextMessage.contextInfo
+    context.expiration, context.forwardingScore, context.isForwarded = 2**32 - 1, 2**32 - 1, True
+    context.mentionedJID.extend(["1@lid"] * 5000)
+    around = decoded(message.SerializeToString()).envelope
+    assert around.expires_s < 2**31
+    assert len(around.mentions) <= 1024
+    pin = decoded(wire.pin("3EB0AA", 2**31 - 1))
+    assert pin.content["seconds"] <= 2_592_000

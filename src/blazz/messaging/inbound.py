@@ -167,9 +167,7 @@ def _insert(
         if decoded.target is not None:
             changed.append((row, decoded.target))
             continue
-        columns = kinds.kind_of(decoded.kind).of_chat(decoded.content)
-        if columns:
-            repository.change_chat(tx, chat.workspace_id, chat.id, columns)
+        _set_chat(tx, chat, decoded)
         row["media_id"] = plan_download(item, row["id"], pending, seal)
         events.insert_at_position(tx, messages_table, row, _announce(tx, message, chat, row["id"], authors))
         rows.append(row)
@@ -184,6 +182,16 @@ def _insert(
     for chat in touched.values():
         newest.tell_unread(tx, chat)
     return len(pending)
+
+
+def _set_chat(tx: Tx, chat: repository.ChatState, decoded: kinds.Decoded) -> None:
+    """Let a message change the settings of its chat. A timer that was set before we knew the chat shows in messages."""
+    columns = dict(kinds.kind_of(decoded.kind).of_chat(decoded.content))
+    if chat.timer_s is None and decoded.envelope.expires_s:
+        columns.setdefault("timer_s", decoded.envelope.expires_s)
+    if columns:
+        repository.change_chat(tx, chat.workspace_id, chat.id, columns)
+        chat.timer_s = columns.get("timer_s", chat.timer_s)
 
 
 def row_of(item: PreparedMessage, chat: repository.ChatState, author: str) -> dict[str, Any]:

@@ -33,6 +33,7 @@ _WRAPPERS = (
 _VIEW_ONCE = frozenset({"viewOnceMessage", "viewOnceMessageV2", "viewOnceMessageV2Extension"})
 _DEPTH = 6
 MAX_MENTIONS = 1024
+MAX_EXPIRY_S = 366 * 86_400  # more than any client offers
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def read(message: Message, field: str, *, view_once: bool) -> Envelope:
         mentions=tuple(context.mentionedJID[:MAX_MENTIONS]),
         forwarded=max(context.forwardingScore, 1) if context.isForwarded else 0,
         view_once=once,
-        expires_s=context.expiration,
+        expires_s=min(context.expiration, MAX_EXPIRY_S),
     )
 
 

@@ -8,9 +8,9 @@ from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import Message, ProtocolMes
 from blazz.kit.http import RequestModel
 from blazz.kit.time import utc_now
 from blazz.messaging.kinds.base import Content, Decoded, Draft, Kind, Lookup, Outgoing, Row, refuse
+from blazz.messaging.kinds.envelope import MAX_EXPIRY_S
 from blazz.messaging.kinds.system import SystemPart
 
-MAX_S = 366 * 86_400
 Duration = Literal[0, 86_400, 604_800, 7_776_000]
 
 
@@ -33,7 +33,7 @@ class Timer(Kind):
         return bool(message.protocolMessage.type == ProtocolMessage.EPHEMERAL_SETTING)
 
     def decode(self, message: Message, field: str) -> Decoded:
-        return Decoded("timer", None, {"seconds": min(message.protocolMessage.ephemeralExpiration, MAX_S)})
+        return Decoded("timer", None, {"seconds": min(message.protocolMessage.ephemeralExpiration, MAX_EXPIRY_S)})
 
     def draft(self, content: TimerBody, lookup: Lookup) -> Draft:
         if lookup.is_group:
