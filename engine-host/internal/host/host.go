@@ -163,7 +163,11 @@ func Run(o Options, stdin io.Reader, stdout io.Writer) (int, error) {
 	pb.RegisterPairingServer(service, &pairingServer{manager: manager})
 	pb.RegisterCallsServer(service, &callsServer{manager: manager})
 	pb.RegisterLimitsServer(service, &limitsServer{manager: manager})
+	pb.RegisterMediaServer(service, &mediaServer{manager: manager})
 	pb.RegisterPeopleServer(service, &peopleServer{manager: manager})
+	pb.RegisterHistoryServer(service, &historyServer{manager: manager})
+	pb.RegisterAppStateServer(service, &stateServer{manager: manager})
+	pb.RegisterGroupsServer(service, &groupsServer{manager: manager})
 
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

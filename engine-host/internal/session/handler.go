@@ -41,6 +41,9 @@ func (s *Session) handle(event any) (ok bool) {
 		body.Body = &pb.Event_Receipt{Receipt: receipt(e)}
 		return s.deliver(body)
 	default:
+		if done, stored := s.onGroup(event); done {
+			return stored
+		}
 		s.onOther(event)
 		return true
 	}
@@ -62,6 +65,9 @@ func (s *Session) onMessage(e *waevents.Message) (stored bool) {
 	}
 	if err := fail.Hit(failpoint.LibraryPanic); err != nil {
 		go s.breakDown(err)
+	}
+	if notice := s.historyNotice(e); notice != nil {
+		return s.deliver(notice)
 	}
 	body := s.event()
 	translated, err := message(e, s.offline.Load())
@@ -164,6 +170,8 @@ func (s *Session) onOther(event any) {
 		s.m.cfg.Version.Accepted()
 		s.mail.put(signal{kind: sigUp})
 		s.report(&pb.State{State: pb.SessionState_SESSION_STATE_CONNECTED})
+	case *waevents.MediaRetry:
+		s.mediaAnswers.put(e)
 	case *waevents.OfflineSyncCompleted:
 		s.offline.Store(false)
 		s.report(&pb.State{State: pb.SessionState_SESSION_STATE_OFFLINE_SYNC_DONE, Detail: strconv.Itoa(e.Count)})
@@ -171,6 +179,8 @@ func (s *Session) onOther(event any) {
 		if e.Name == appstate.WAPatchCriticalBlock { // the account's own name lives there
 			s.ownName()
 		}
+	case *waevents.AppState:
+		s.onStateChange(e)
 	case *waevents.Disconnected:
 		s.up.Store(false)
 		s.mail.put(signal{kind: sigDown, detail: "the connection was closed"})

@@ -36,11 +36,16 @@ type Session struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the store is closed
 
-	up      atomic.Bool  // logged in and active
-	offline atomic.Bool  // the server is delivering what was missed
-	version atomic.Value // store.WAVersionContainer of the last login
-	dialing bool         // a connection was still being opened when the session ended; of the loop alone
-	suspect atomic.Bool  // the storage failed: it must prove itself before the next connection
+	up       atomic.Bool  // logged in and active
+	offline  atomic.Bool  // the server is delivering what was missed
+	version  atomic.Value // store.WAVersionContainer of the last login
+	states   stateReports
+	applying sync.Mutex // one writer of app state at a time: the next patch needs the version of the last
+
+	mediaAnswers mediaAnswers // of the phone, about lost files
+
+	dialing bool        // a connection was still being opened when the session ended; of the loop alone
+	suspect atomic.Bool // the storage failed: it must prove itself before the next connection
 
 	mu        sync.Mutex
 	who       identity
@@ -104,6 +109,8 @@ func (s *Session) newClient(logger *walog.Logger) *whatsmeow.Client {
 	client.EnableAutoReconnect = false
 	client.DisableLoginAutoReconnect = true
 	client.ManualHistorySyncDownload = true
+	client.DisableManualHistorySyncReceipt = true // the phone hears of it when the history is stored
+	client.EmitAppStateEventsOnFullSync = true
 	client.BackgroundEventCtx = s.ctx
 	client.SetWebsocketHTTPClient(s.m.cfg.Network.Client)
 	client.SetMediaHTTPClient(s.m.cfg.Network.Client)
