@@ -95,10 +95,8 @@ async def test_a_message_that_could_not_be_read_is_replaced_when_it_comes(blazz:
 async def test_what_its_sender_cannot_send_again_comes_from_our_own_phone(blazz: Blazz, network: Network) -> None:
     number, customer = await conversation(blazz, network)
     network.add_fault(FaultSpec("corrupt", number.phone, count=1))
-    network.add_fault(FaultSpec("silence", number.phone))
+    await network.set_online(customer, online=False)  # it hears of no request any more
     await network.send_message(customer, number.phone, text("once only"))
-    await network.set_online(customer, online=False)
-    network.clear_faults()
     await eventually(lambda: _here(blazz, ["hello", "once only"]), what="the copy of our own phone")
     assert network.stats().retry_requests >= 1, "it was asked for again"
 
