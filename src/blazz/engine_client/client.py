@@ -115,9 +115,16 @@ class EngineClient:
         return str((await self._call("PairCode", request, 25.0)).code)
 
     async def send(
-        self, ref: SessionRef, to: str, message_id: str, message: bytes, *, media_handle: str = ""
+        self,
+        ref: SessionRef,
+        to: str,
+        message_id: str,
+        message: bytes,
+        *,
+        media_handle: str = "",
+        peer: bool = False,
     ) -> pb.SendReply:
-        """Send one serialised message and wait for the server's acknowledgement.
+        """Send one serialised message and wait for the server's acknowledgement. `peer`: to our own phone only.
 
         Raises NotConnected (nothing left), UnknownOutcome or EngineGone (send the same id again), Refused.
         """
@@ -126,6 +133,8 @@ class EngineClient:
         )
         if media_handle:
             request.options.media_handle = media_handle
+        if peer:
+            request.options.peer = True
         reply: pb.SendReply = await self._call("Send", request, _SEND_S + _MARGIN_S)
         return reply
 
