@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from blazz.cluster import assignment, failover, leadership, membership, ownership
+from blazz.cluster import assignment, failover, leadership, membership, operations, ownership
 from blazz.cluster import service as cluster
 from blazz.cluster.controller import Controller
 from blazz.cluster.failover import Gone
+from blazz.cluster.operations import Requester
 from blazz.kit.db import Workspaces
 from blazz.kit.errors import BlazzError
 from tests.cluster.stage import LEASE_S, SCOPE, Stage
@@ -273,6 +274,25 @@ async def test_a_place_that_was_taken_meanwhile_is_chosen_again(stage: Stage) ->
     other = await stage.workspace()
     with pytest.raises(cluster.PlaceTaken):
         await stage.database.write(SCOPE, cluster.want_running, other, uuid.UUID(int=5), placement)
+
+
+async def test_a_session_takes_its_place_until_it_has_left_or_its_instance_is_gone(stage: Stage) -> None:
+    leaving = await stage.join("a", 4)
+    accounts = await stage.fill("a", 4)  # an account of fill has its workspace's id
+    await stage.join("b", 4)
+    controller = await leading(stage)
+    await stage.database.write(SCOPE, operations.migrate, accounts[0], "b", Requester(None, "test"))
+    while await controller.look():
+        pass
+    assert (await stage.assignment(accounts[0]))["move_to"] == "b"
+    another = await stage.session(accounts[1])
+    assert (await stage.assignment(another))["instance_id"] == "b", "nobody has left a yet"
+
+    await stage.database.write(SCOPE, cluster.release, "a", leaving.registration.generation)
+    while await controller.look():
+        pass
+    here = [account for account, owner in (await stage.owners()).items() if owner == "b"]
+    assert len(here) == 4, "the place that was kept for one of them is for any of them"
 
 
 async def test_n_minus_one_warns_once_and_refuses(stage: Stage) -> None:

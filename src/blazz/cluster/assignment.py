@@ -65,7 +65,9 @@ class PlaceTaken(BlazzError):
 def instance_loads(instances: Iterable[membership.Instance]) -> list[InstanceLoad]:
     """Return what placement compares."""
     return [
-        InstanceLoad(item.id, item.index, item.generation, item.state, item.capacity, item.sessions)
+        InstanceLoad(
+            item.id, item.index, item.generation, item.state, item.capacity, item.sessions, leaving=item.leaving
+        )
         for item in instances
     ]
 
@@ -269,7 +271,7 @@ def _lock_place(tx: Tx, placement: Placement) -> RowMapping:
     row = repository.find_instance(tx, placement.instance_id, lock=True)
     if row is None or row["state"] != "healthy":
         raise PlaceTaken
-    if repository.load_of(tx, placement.instance_id) >= min(row["capacity"], capacity.MAXIMUM_CAPACITY):
+    if repository.occupied(tx, placement.instance_id) >= min(row["capacity"], capacity.MAXIMUM_CAPACITY):
         raise PlaceTaken
     return row
 

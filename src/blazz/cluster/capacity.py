@@ -18,7 +18,8 @@ class InstanceLoad:
     """An instance as placement sees it.
 
     `sessions` counts what is wanted running there, moves that are reserved for it included and moves that leave it
-    not. `alive` is what an observer knows beyond the row's state.
+    not; `leaving` are those: they take their places until they are gone. `alive` is what an observer knows beyond the
+    row's state.
     """
 
     id: str
@@ -28,6 +29,7 @@ class InstanceLoad:
     capacity: int
     sessions: int
     alive: bool = True
+    leaving: int = 0
 
     @property
     def usable(self) -> bool:
@@ -42,7 +44,7 @@ class InstanceLoad:
     @property
     def room(self) -> int:
         """Sessions that it may still take."""
-        return max(0, self.places - self.sessions)
+        return max(0, self.places - self.sessions - self.leaving)
 
 
 @dataclass(frozen=True, slots=True)

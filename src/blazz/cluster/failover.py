@@ -10,7 +10,7 @@ import datetime as dt
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import RowMapping
 
@@ -43,8 +43,13 @@ def is_gone(instance: membership.Instance) -> bool:
 def plan(
     tx: Tx, gone: Gone, loads: Sequence[InstanceLoad], settings: Settings, *, most: int = BATCH
 ) -> tuple[int, Spread]:
-    """Return how many sessions an instance left, and a place for the first `most` of them (platform scope)."""
+    """Return how many sessions an instance left, and a place for the first `most` of them (platform scope).
+
+    Places that were kept for what it was about to hand over are free for all of them.
+    """
     rows = repository.assignments_of(tx, gone.id, "running")
+    kept = Counter(row["move_to"] for row in rows if row["move_to"] is not None)
+    loads = [replace(load, sessions=load.sessions - kept[load.id]) for load in loads]
     chosen = workspaces_of(tx, rows, leaving=gone.id)
     taken: list[WorkspaceSessions] = []
     room = most
@@ -102,8 +107,9 @@ def reassign(
     failpoints.reach("failover.checked")
     wanted = {move.account_id: move for move in planned}
     owned = [row for row in repository.lock_assignments(tx, list(wanted)) if row["instance_id"] == gone.id]
+    kept = repository.reserved_by(tx, gone.id)
     room = {
-        name: min(row["capacity"], MAXIMUM_CAPACITY) - repository.load_of(tx, name)
+        name: min(row["capacity"], MAXIMUM_CAPACITY) - repository.occupied(tx, name) + kept.get(name, 0)
         for name, row in rows.items()
         if row is not None and row["state"] == "healthy"
     }

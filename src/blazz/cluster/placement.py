@@ -198,7 +198,7 @@ class Board:
     def room(self, name: str) -> int:
         """Return how many sessions an instance may still take; 0 for one that is not usable."""
         instance = self.usable.get(name)
-        return 0 if instance is None else max(0, instance.places - self.sessions[name])
+        return 0 if instance is None else max(0, instance.places - self.sessions[name] - instance.leaving)
 
     def take(self, name: str, count: int) -> None:
         """Count sessions to an instance, or with a negative number away from it."""
