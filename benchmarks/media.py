@@ -7,7 +7,8 @@ import asyncio
 import base64
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import httpx
@@ -141,7 +142,7 @@ class Bench:
                 async for _ in answer.aiter_raw():
                     pass
 
-        await _at_once([lambda media_id=media_id: one(media_id) for media_id in self._ids[-count:]])
+        await _at_once([partial(one, media_id) for media_id in self._ids[-count:]])
 
     async def _head(self) -> int:
         return int((await self._built.api.json("GET", "/events?after=0&limit=1"))["head"])
@@ -155,11 +156,11 @@ class Bench:
                 event["name"] == "media.updated" and event["data"]["status"] == "completed" for event in events
             )
             if len(events) < 200:
-                return found
+                return int(found)
             after = events[-1]["position"]
 
 
-async def _at_once(works: list[Callable[[], Awaitable[None]]]) -> None:
+async def _at_once(works: Sequence[Callable[[], Awaitable[None]]]) -> None:
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def one(work: Callable[[], Awaitable[None]]) -> None:

@@ -68,6 +68,7 @@ def sound(
     out = io.BytesIO()
     with av.open(out, "w", format=form) as container:
         stream = container.add_stream(codec, rate=rate, layout=layout)
+        assert isinstance(stream, av.AudioStream)
         _tone(container, stream, seconds)
     return out.getvalue()
 
@@ -86,12 +87,14 @@ def video(
     out = io.BytesIO()
     with av.open(out, "w", format=form) as container:
         stream = container.add_stream(codec, rate=fps, options={"preset": "ultrafast"} if codec == "libx264" else {})
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         tone = None if silent else container.add_stream("aac" if form == "mp4" else "libopus", rate=48_000)
         for index in range(round(seconds * fps)):
             picture = Image.new("RGB", size, "black")
             picture.paste("white", (0, 0, size[0] // 4 + index, size[1]))
-            container.mux(stream.encode(av.VideoFrame.from_image(picture)))
+            frame = av.VideoFrame.from_image(picture)  # type: ignore[no-untyped-call]
+            container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
         if tone is not None:
             _tone(container, tone, seconds)

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import insert, update
 
 from blazz.accounts.tables import account_profiles
+from blazz.kit import failpoints
 from blazz.kit.crypto import SecretBox
 from blazz.kit.db import Database, Platform, Workspace
 from blazz.kit.errors import BlazzError
@@ -158,6 +159,28 @@ async def test_a_store_that_is_away_is_tried_again_and_given_up_in_the_end(
         await desk.sendable(media_id, "voice")
 
 
+async def test_a_cut_before_the_record_costs_the_work_and_nothing_else(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLAZZ_TEST_MODE", "1")
+    media_id = await desk.upload(samples.sound(1.0), "a.webm")
+    await desk.work()
+    await desk.plan(media_id, "voice")
+    failpoints.arm("media.made_before_record", "error")
+    try:
+        (job,) = await desk.claim()
+        with pytest.raises(failpoints.FailpointError):
+            await desk.worker.run(job)
+    finally:
+        failpoints.disarm("media.made_before_record")
+    with pytest.raises(BlazzError, match="media_pending"):
+        await desk.sendable(media_id, "voice")
+    (again,) = await desk.claim(LATER * 2)
+    await desk.worker.run(again)
+    assert (await desk.sendable(media_id, "voice")).mime_type == "audio/ogg; codecs=opus"
+    assert list((desk.store.scratch_file().parent).iterdir()) == []
+
+
 async def test_a_file_is_fetched_by_its_address_before_anything_is_made_of_it(desk: Desk) -> None:
     async with hosting(lambda _: reply(samples.picture("PNG"), Content_Type="image/png")) as host:
         media_id = await desk.database.write(desk.scope, service.expect_file, host.url("/dir/cat.png"), "image", None)
@@ -242,6 +265,10 @@ def _originals(running: Running) -> list[Path]:
 
 async def _use(desk: Desk, account_id: uuid.UUID, media_id: uuid.UUID) -> None:
     """Have something refer to a file, as a picture of the number's own profile does."""
-    row = {"id": uuid.uuid4(), "workspace_id": desk.owner.workspace_id, "account_id": account_id}
+    row: dict[str, Any] = {"id": uuid.uuid4(), "workspace_id": desk.owner.workspace_id, "account_id": account_id}
     row |= {"media_id": media_id, "checked_at": utc_now()}
-    await desk.database.write(PLATFORM, lambda tx: tx.execute(insert(account_profiles).values(**row)) and None)
+
+    def refer(tx: Any) -> None:
+        tx.execute(insert(account_profiles).values(**row))
+
+    await desk.database.write(PLATFORM, refer)

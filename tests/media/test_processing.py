@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -107,15 +108,18 @@ async def test_a_video_filmed_sideways_is_set_upright(bench: Bench) -> None:
     made = await bench.make("video", samples.filmed_sideways(), "video/mp4")
     assert (made.width, made.height) == (180, 320)
     with av.open(str(bench.target)) as container:
-        upright = next(container.decode(container.streams.video[0])).to_image().convert("L")
+        frame = next(container.decode(container.streams.video[0]))
+        upright: Any = frame.to_image().convert("L")  # type: ignore[no-untyped-call]
     assert upright.getpixel((90, 10)) > 200, "what was at the left is at the top"
     assert upright.getpixel((90, 300)) < 50
     assert made.thumbnail is not None
     with Image.open(io.BytesIO(made.thumbnail)) as thumbnail:
         assert thumbnail.height > thumbnail.width
-        assert thumbnail.convert("L").getpixel((thumbnail.width // 2, 5)) > 200
+        top: Any = thumbnail.convert("L").getpixel((thumbnail.width // 2, 5))
+        assert top > 200
     seen = await bench.make("probe", samples.filmed_sideways(), "video/mp4")
-    assert (seen.mime_type, seen.width, seen.height, seen.seconds) == (None, 180, 320, pytest.approx(1.0))
+    assert (seen.mime_type, seen.width, seen.height) == (None, 180, 320)
+    assert seen.seconds == pytest.approx(1.0)
 
 
 async def test_a_moving_picture_becomes_a_silent_video(bench: Bench) -> None:
@@ -146,7 +150,8 @@ async def test_stickers_are_squares_of_512_pixels_still_or_moving(bench: Bench) 
     made = await bench.make("sticker", samples.picture("PNG"), "image/png")
     assert (made.mime_type, made.width, made.height, made.animated) == ("image/webp", 512, 512, False)
     with Image.open(bench.target) as image:
-        assert image.convert("RGBA").getpixel((256, 2))[3] == 0, "what is not covered is transparent"
+        corner: Any = image.convert("RGBA").getpixel((256, 2))
+        assert corner[3] == 0, "what is not covered is transparent"
     moving = await bench.make("sticker", samples.animation(frames=4), "image/gif")
     assert moving.animated
     with Image.open(bench.target) as image:

@@ -76,6 +76,11 @@ def plan_probe(
         plan(tx, workspace_id, media_id, "probe", wait_s=_SENT_SOON_S if sent_soon else 0.0)
 
 
+def any_due(tx: Tx, now: dt.datetime) -> bool:
+    """Tell whether a worker could begin something; a look costs less than a claim."""
+    return bool(repository_jobs.due_jobs(tx, now, 1))
+
+
 def claim(tx: Tx, now: dt.datetime, limit: int) -> list[Job]:
     """Take due jobs of any workspace. One whose file is lost, or that was cut off three times, fails here instead."""
     taken = []

@@ -77,6 +77,8 @@ class MediaWorker:
         if room <= 0:
             return
         scope = Platform("a worker looks for files to fetch and convert, of all workspaces")
+        if not await self._database.read(scope, jobs.any_due, utc_now()):
+            return
         for job in await self._database.write(scope, jobs.claim, utc_now(), room):
             task = asyncio.create_task(self.run(job), name=f"media-{job.task}-{job.media_id}")
             self._running.add(task)
