@@ -1,14 +1,18 @@
 /** What a person does to messages: shown at once, sent with one key, and taken back on the page when it is refused. */
 import { useQueryClient } from '@tanstack/vue-query'
+import { onScopeDispose } from 'vue'
 import { useI18n } from 'vue-i18n'
 
+import { ApiError } from '@/api/errors'
 import { keys } from '@/api/keys'
 import { getMessage, sendMessage, starMessage } from '@/api/messages'
 import { dropMessage, renewMessage } from '@/api/stream/apply'
+import { textOf } from '@/api/stream/frames'
 import type { Message, MessageSend } from '@/api/types'
 import { randomKey } from '@/composables/ids'
 import { patiently } from '@/composables/patience'
 import { useNotify } from '@/composables/useNotify'
+import { useStream } from '@/composables/useStream'
 
 import { asDeleted, ourReaction, withPin, withReaction, withStar, withText, withVote } from './changes'
 
@@ -19,6 +23,19 @@ export function useChanges() {
   const cache = useQueryClient()
   const notify = useNotify()
   const { t } = useI18n()
+  const stream = useStream()
+
+  /** Changes that the server has stored, and WhatsApp may still refuse. */
+  const stored = new Set<string>()
+  onScopeDispose(
+    stream.listen(({ name, data }) => {
+      const id = textOf(data, 'message_id')
+      if (name !== 'message.status' || data.state !== 'failed' || !id || !stored.delete(id)) return
+      // The server has taken the change back, and the message is read again by its own event.
+      const error = data.error as { code?: string; message?: string } | null | undefined
+      notify.failure(new ApiError(0, error?.code ?? 'failed', error?.message ?? t('inbox.changeRefused')))
+    })
+  )
 
   /** Shows `next` while `action` runs; when it fails the message is shown as the server has it. */
   async function attempt(message: Message, next: Message, action: () => Promise<unknown>): Promise<boolean> {
@@ -32,7 +49,7 @@ export function useChanges() {
   function change(message: Message, next: Message, type: string, content: Record<string, unknown>): Promise<boolean> {
     const key = randomKey()
     const body = request(message, type, content)
-    return attempt(message, next, () => sendMessage(body, key))
+    return attempt(message, next, async () => stored.add((await sendMessage(body, key)).id))
   }
 
   const now = (): string => new Date().toISOString()
