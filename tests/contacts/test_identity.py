@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
 
+from blazz.contacts import profiles
 from blazz.contacts.peers import Peer
-from blazz.kit.db import Workspaces
+from blazz.kit.db import Workspace, Workspaces
 from blazz.messaging import identities
 from tests.messaging.stage import Stage
 from tests.support.app import Person, Running, problem
@@ -181,3 +183,39 @@ async def test_the_trail_is_paged(owner: Person) -> None:
     assert told == ["4", "3", "2", "1", "0"]
     assert rest["next_cursor"] is None
     problem(await owner.get(path, cursor="nonsense"), 422, "invalid_cursor")
+
+
+async def test_what_a_look_up_tells_is_kept_as_far_as_it_can_be_stored(owner: Person) -> None:
+    await learn(owner, (PHONE, LID), (OTHER, None))
+    one, two = await people(owner)
+
+    async def told(contact: dict[str, Any], facts: profiles.Facts) -> dict[str, Any]:
+        await owner.running.database.write(
+            Workspace(owner.workspace_id), profiles.note_facts, uuid.UUID(contact["id"]), facts
+        )
+        shown: dict[str, Any] = (await owner.get(f"/contacts/{contact['id']}")).json()
+        return shown
+
+    business = {"address": "Jl.\x00Braga", "categories": ["Cafe"]}
+    shown = await told(one, profiles.Facts("At\x00work" + "x" * 400, "Kopi\x00Senja", "Ayu.L", business))
+    assert shown["about"].startswith("At\ufffdwork")
+    assert len(shown["about"]) == 255
+    assert (shown["verified_name"], shown["display_name"]) == ("Kopi\ufffdSenja", "Kopi\ufffdSenja")
+    assert shown["business"] == {"address": "Jl.\ufffdBraga", "categories": ["Cafe"]}
+    assert (shown["username"], shown["profile_checked_at"] is None) == ("ayu.l", False)
+    told_again = await told(one, profiles.Facts())
+    assert told_again["about"] == shown["about"], "what is not told stays"
+    assert (await told(two, profiles.Facts(username="ayu.l")))["username"] == "ayu.l"
+    hidden = await told(one, profiles.Facts(about="", verified_name="", business={}))
+    assert (hidden["about"], hidden["verified_name"], hidden["business"], hidden["username"]) == (
+        None,
+        None,
+        None,
+        None,
+    )
+    assert hidden["display_name"] == PHONE
+    await told({"id": one["id"]}, profiles.Facts(about="back"))
+    await owner.delete(f"/contacts/{one['id']}")
+    await owner.running.database.write(
+        Workspace(owner.workspace_id), profiles.note_facts, uuid.UUID(one["id"]), profiles.Facts(about="gone")
+    )

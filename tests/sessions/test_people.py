@@ -174,9 +174,9 @@ async def test_a_phone_known_by_number_only_becomes_known_by_lid_and_stays_one_p
         number = await blazz.link()
         customer = (await network.create_phone(name="Budi")).number
         for mode in ("number_only", "lid_only", "lid", "number"):
-            await network.people.set_addressing(customer, mode)  # type: ignore[arg-type]
+            await network.people.set_addressing(customer, mode)
             await network.send_message(customer, number.phone, text(mode))
-            await eventually(lambda body=mode: blazz.messages(messages.c.body == body), what=mode)  # type: ignore[misc]
+            await eventually(lambda body=mode: blazz.messages(messages.c.body == body), what=mode)
         (chat,) = await blazz.rows(chats)
         rows = await blazz.messages()
         assert {row["chat_id"] for row in rows} == {chat["id"]}

@@ -65,7 +65,7 @@ def note_profile(tx: Tx, account_id: uuid.UUID, told: Mapping[str, Any]) -> None
     known = {name: None if before is None else before[name] for name in ("about", "media_id", "picture_id")}
     told = dict(told)
     if told.get("about") is not None:
-        told["about"] = told["about"][:_ABOUT] or None
+        told["about"] = told["about"].replace("\x00", "\ufffd")[:_ABOUT] or None  # PostgreSQL stores no U+0000
     row = {"id": uuid7(), "workspace_id": tx.workspace_id, "account_id": account_id, "checked_at": utc_now()}
     repository_profiles.save(tx, {**row, **known, **told})
     changed = sorted(name for name in known if name in told and told[name] != known[name])
@@ -75,9 +75,9 @@ def note_profile(tx: Tx, account_id: uuid.UUID, told: Mapping[str, Any]) -> None
 
 def note_name(tx: Tx, account_id: uuid.UUID, name: str) -> None:
     """Store the name under which customers see a number."""
-    row = repository.find(tx, tx.workspace_id, account_id)
-    if row is not None and row["push_name"] != name[:_NAME]:
-        repository.change(tx, tx.workspace_id, account_id, {"push_name": name[:_NAME]})
+    row, name = repository.find(tx, tx.workspace_id, account_id), name.replace("\x00", "\ufffd")[:_NAME]
+    if row is not None and row["push_name"] != name:
+        repository.change(tx, tx.workspace_id, account_id, {"push_name": name})
         _tell(tx, account_id, ["push_name"])
 
 

@@ -73,14 +73,14 @@ def note_facts(tx: Tx, contact_id: uuid.UUID, facts: Facts) -> None:
     row = repository.find(tx, tx.workspace_id, contact_id)
     if row is None:
         return
-    told: dict[str, Any] = {
-        "about": None if facts.about is None else facts.about[:_ABOUT],
-        "verified_name": None if facts.verified_name is None else facts.verified_name[:_NAME],
-        "business": None if facts.business is None else dict(facts.business),
-    }
-    changes = {
-        name: value or None for name, value in told.items() if value is not None and row[name] != (value or None)
-    }
+    told: dict[str, Any] = {}
+    if facts.about is not None:
+        told["about"] = _storable(facts.about)[:_ABOUT] or None
+    if facts.verified_name is not None:
+        told["verified_name"] = _storable(facts.verified_name)[:_NAME] or None
+    if facts.business is not None:
+        told["business"] = _storable(facts.business) or None
+    changes = {name: value for name, value in told.items() if row[name] != value}
     repository.change(tx, tx.workspace_id, contact_id, {**changes, "profile_checked_at": utc_now()})
     changed = sorted(changes)
     if facts.username and _learn_username(tx, contact_id, facts.username):
@@ -90,7 +90,7 @@ def note_facts(tx: Tx, contact_id: uuid.UUID, facts: Facts) -> None:
 
 def _learn_username(tx: Tx, contact_id: uuid.UUID, username: str) -> bool:
     """Let a contact have the username that WhatsApp tells; whoever had it before has it no more."""
-    value = username.lower()[:64]
+    value = _storable(username.lower())[:64]
     have = identifiers(tx, [tx.workspace_id], [contact_id]).get(contact_id, {}).get("username")
     if have == value:
         return False
@@ -137,7 +137,7 @@ def picture_changed(tx: Tx, contact_id: uuid.UUID, *, removed: bool) -> None:
 def note_name(tx: Tx, contact_id: uuid.UUID, column: str, value: str | None) -> None:
     """Store a `push_name`, `book_name` or `verified_name` that WhatsApp or a phone tells."""
     row = repository.find(tx, tx.workspace_id, contact_id)
-    value = (value or "")[:_NAME] or None
+    value = _storable(value or "")[:_NAME] or None
     if row is not None and row[column] != value:
         repository.change(tx, tx.workspace_id, contact_id, {column: value, "updated_at": utc_now()})
         _tell(tx, contact_id, [column])
@@ -192,6 +192,15 @@ def change_blocks(
 def blocked_by(tx: Tx, account_id: uuid.UUID) -> Sequence[uuid.UUID]:
     """Return the contacts that a number has blocked."""
     return sorted(repository_profiles.blocked_by(tx, tx.workspace_id, account_id))
+
+
+def _storable(value: Any) -> Any:
+    """Return what people wrote with U+FFFD for U+0000, which PostgreSQL cannot store."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd")
+    if isinstance(value, Mapping):
+        return {name: _storable(part) for name, part in value.items()}
+    return [_storable(part) for part in value] if isinstance(value, list) else value
 
 
 def _tell(tx: Tx, contact_id: uuid.UUID, changed: Sequence[str]) -> None:

@@ -142,7 +142,7 @@ async def test_a_phone_is_known_by_number_then_by_lid_and_moves_to_another_numbe
     people = wire_network.people
     seen = []
     for mode in ("number_only", "number", "lid_only", "lid"):
-        await people.set_addressing(customer, mode)  # type: ignore[arg-type]
+        await people.set_addressing(customer, mode)
         await wire_network.send_message(customer, shop, TextContent(mode))
         node = await companion.node("message")
         seen.append((node.attrs["from"].partition("@")[2], node.attrs.get("sender_pn"), node.attrs.get("sender_lid")))
