@@ -176,6 +176,7 @@ func (s *Session) onOther(event any) {
 		s.offline.Store(false)
 		s.report(&pb.State{State: pb.SessionState_SESSION_STATE_OFFLINE_SYNC_DONE, Detail: strconv.Itoa(e.Count)})
 	case *waevents.AppStateSyncComplete:
+		s.stateChanged(e.Name)
 		if e.Name == appstate.WAPatchCriticalBlock { // the account's own name lives there
 			s.ownName()
 		}

@@ -25,7 +25,7 @@ const (
 	stateQuiet = 300 * time.Millisecond
 )
 
-// indexCollections says where each kind of setting lives; others are carried without a version.
+// indexCollections says where each kind of setting lives that anybody reads.
 var indexCollections = map[string]appstate.WAPatchName{
 	appstate.IndexSettingPushName: appstate.WAPatchCriticalBlock, appstate.IndexContact: appstate.WAPatchCriticalUnblockLow,
 	appstate.IndexMute: appstate.WAPatchRegularHigh, appstate.IndexStar: appstate.WAPatchRegularHigh,
@@ -48,8 +48,11 @@ func (s *Session) onStateChange(e *waevents.AppState) {
 		return
 	}
 	collection, known := indexCollections[e.Index[0]]
-	if !known {
-		return // nobody reads it
+	if !known { // nobody reads it, but some collection has another version now
+		for _, name := range appstate.AllPatchNames {
+			s.stateChanged(name)
+		}
+		return
 	}
 	value, err := proto.Marshal(e.SyncActionValue)
 	if err != nil || len(value) > maxOther {

@@ -60,8 +60,10 @@ def announce(
 
 
 def due(tx: Tx, account_ids: Collection[uuid.UUID], now: dt.datetime) -> list[ImportJob]:
-    """Return what is to be imported now, one blob of each account: they are stored in the order of their notices."""
-    return [_job(row) for row in (sql.due_imports(tx, account_ids, now) if account_ids else ())]
+    """Return what is to be imported now (platform scope), one blob of each of these accounts: they are stored in the
+    order of their notices.
+    """
+    return [_job(row) for row in sql.due_imports(tx, now) if row["account_id"] in account_ids]
 
 
 def current(tx: Tx, job: ImportJob) -> ImportJob | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, String, UniqueConstraint, Uuid
+from sqlalchemy import BigInteger, Column, Index, Integer, String, UniqueConstraint, Uuid
 
 from blazz.kit.db import Blob, JsonDoc, Key, UtcDateTime, same_workspace, scoped_table
 
@@ -25,6 +25,7 @@ history_imports = scoped_table(
     Column("finished_at", UtcDateTime(), nullable=True),
     UniqueConstraint("workspace_id", "account_id", "wa_message_id"),
     same_workspace("account_id", "accounts"),
+    Index(None, "state"),
 )
 
 # Labels of a business number, as its phone shows them.

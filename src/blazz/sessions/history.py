@@ -30,6 +30,7 @@ from blazz.sessions.tasks import TaskSet
 
 _log = structlog.get_logger(__name__)
 _POLL_S = 3.0
+_SETTLE_S = 0.05  # many sessions that connect at once are one look
 _AT_ONCE = 2  # blobs: the import is patient, messages that come in meanwhile are not
 _FINAL_WORDS = frozenset({"invalid", "refused", "too_long"})
 _T = TypeVar("_T")
@@ -83,6 +84,7 @@ class HistoryImports:
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), _POLL_S)
+            await asyncio.sleep(_SETTLE_S)
             self._wake.clear()
             try:
                 await self._look()
@@ -93,7 +95,7 @@ class HistoryImports:
 
     async def _look(self) -> None:
         room = _AT_ONCE - len(self._busy)
-        idle = [one.account_id for one in self._registry if one.connected and one.account_id not in self._busy]
+        idle = {one.account_id for one in self._registry if one.connected and one.account_id not in self._busy}
         if room <= 0 or not idle:
             return
         scope = Platform("an instance looks for history of all its sessions")

@@ -42,6 +42,8 @@ _QUEUE = 4_000  # beyond it the stream is not read
 _GROUP = 200
 _POLL_S = 15.0
 _AGAIN_S = 1.0
+_SETTLE_S = 0.05  # many sessions that connect at once are one look
+_SYNCS = 8  # at once
 _DUE = 64
 
 
@@ -67,6 +69,7 @@ class SharedState:
         self._main: list[asyncio.Task[None]] = []
         self._tasks = TaskSet()
         self._syncing: set[uuid.UUID] = set()
+        self._sync_gate = asyncio.Semaphore(_SYNCS)
         self._end_observing: Callable[[], None] | None = None
 
     def start(self) -> None:
@@ -174,8 +177,9 @@ class SharedState:
             if engine is None or not session.connected:
                 return
             scope = Workspace(session.workspace_id)
-            seen = await self._database.read(scope, shared_state.seen, session.workspace_id, session.account_id)
-            await StateClient(engine).sync(session.ref, seen)
+            async with self._sync_gate:
+                seen = await self._database.read(scope, shared_state.seen, session.workspace_id, session.account_id)
+                await StateClient(engine).sync(session.ref, seen)
         except (EngineError, BlazzError) as error:
             _log.info("settings not read anew", account=str(session.account_id), reason=str(error)[:200])
         finally:
@@ -192,6 +196,7 @@ class SharedState:
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), _POLL_S)
+            await asyncio.sleep(_SETTLE_S)
             self._wake.clear()
             accounts = [session.account_id for session in self._registry if session.connected and not session.leaving]
             try:

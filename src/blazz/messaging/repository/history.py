@@ -21,11 +21,11 @@ def add_import(tx: Tx, row: Mapping[str, Any]) -> bool:
     return insert_new(tx, history_imports, _KEY, row)
 
 
-def due_imports(tx: Tx, account_ids: Collection[uuid.UUID], now: dt.datetime) -> Sequence[RowMapping]:
-    """Return the first unfinished import of each of these accounts that is due, without the others behind it."""
+def due_imports(tx: Tx, now: dt.datetime) -> Sequence[RowMapping]:
+    """Return the first unfinished import of each account, of all workspaces, that is due, without those behind it."""
     first = (
         select(history_imports.c.account_id, func.min(history_imports.c.id).label("id"))
-        .where(history_imports.c.account_id.in_(list(account_ids)), history_imports.c.state.in_(("waiting", "stored")))
+        .where(history_imports.c.state.in_(("waiting", "stored")))
         .group_by(history_imports.c.account_id)
         .subquery()
     )

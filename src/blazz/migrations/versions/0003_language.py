@@ -134,6 +134,7 @@ def _chats() -> None:
         ),
         info={"workspace_scoped": True},
     )
+    op.create_index(op.f("ix_history_imports_state"), "history_imports", ["state"], unique=False)
 
 
 def _media() -> None:
@@ -256,6 +257,7 @@ def _refusals() -> None:
 def _groups() -> None:
     op.add_column("chats", sa.Column("name", sa.String(128), nullable=True))
     op.add_column("chats", sa.Column("member_count", sa.Integer(), nullable=True))
+    op.add_column("chats", sa.Column("picture_id", sa.Uuid(), nullable=True))
     op.add_column("chats", sa.Column("closed", types.Key(16), nullable=True))
     op.create_table(
         "groups",
@@ -304,6 +306,20 @@ def _groups() -> None:
         sa.UniqueConstraint(
             "workspace_id", "group_id", "address", name=op.f("uq_group_members_workspace_id_group_id_address")
         ),
+        info={"workspace_scoped": True},
+    )
+    op.create_table(
+        "group_pictures",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("workspace_id", sa.Uuid(), nullable=False),
+        sa.Column("group_id", sa.Uuid(), nullable=False),
+        sa.Column("media_id", sa.Uuid(), nullable=True),
+        sa.Column("picture_id", types.Key(64), nullable=True),
+        sa.Column("checked_at", types.UtcDateTime(), nullable=False),
+        *_own("group_pictures"),
+        _foreign("group_pictures", "group_id", "groups"),
+        _foreign("group_pictures", "media_id", "media", ondelete="NO ACTION"),
+        sa.UniqueConstraint("workspace_id", "group_id", name=op.f("uq_group_pictures_workspace_id_group_id")),
         info={"workspace_scoped": True},
     )
 
