@@ -26,11 +26,13 @@ from tests.interop.peer import Event, Peer
 from tests.media import samples
 from tests.support.product import Blazz, Number, running
 from tests.support.waiting import eventually
+from whatsim.model import TextContent
 from whatsim.network import Network, NetworkConfig
 
 pytestmark = [pytest.mark.anyio, pytest.mark.engine, pytest.mark.timeout(120)]
 
 PAPER = b"%PDF-1.4\n" + bytes(900) + b"\n%%EOF\n"
+BEFORE = "Written before the client was linked"
 STATUS_DELIVERED, STATUS_READ = 3, 4
 
 
@@ -49,6 +51,7 @@ class Conversation:
     number: Number
     customer: str
     peer: Peer
+    friend: str
 
     @property
     def to_us(self) -> str:
@@ -111,12 +114,24 @@ async def chat(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> 
     network = await Network.open(NetworkConfig(directory / "network", wire_port=0, dictionaries=(words,)))
     try:
         customer = (await network.create_phone(name="Budi")).number
+        friend = (await network.create_phone(name="Ayu")).number
+        await network.send_message(friend, customer, TextContent(BEFORE))
         async with running(directory / "blazz", network) as blazz:
             number = await blazz.link()
             async with peer.linked(network, customer) as client:
-                yield Conversation(blazz, network, number, customer, client)
+                yield Conversation(blazz, network, number, customer, client, friend)
     finally:
         await network.close()
+
+
+async def test_history_comes_with_the_linking(chat: Conversation) -> None:
+    told = await chat.peer.event(lambda event: event["event"] == "history" and event["messages"])
+    (earlier,) = told["messages"]
+    assert _text(earlier) == BEFORE
+    assert earlier["key"]["remoteJid"] in (
+        f"{chat.friend}@s.whatsapp.net",
+        f"{chat.network.get_phone(chat.friend).lid}@lid",
+    )
 
 
 @pytest.mark.kind("text", "baileys")

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.interop.wirecheck import Wirecheck, b64, unb64
-from whatsim.wire.binary import Node, decode, encode
+from whatsim.wire.binary import FREE_TEXT, Node, decode, encode
 from whatsim.wire.errors import WireError
 from whatsim.wire.jid import Jid, parse_jid
 from whatsim.wire.tokens import dictionary
@@ -125,6 +125,15 @@ def test_of_a_changed_stanza_both_read_the_same_or_one_refuses_it(library: Wirec
             assert _shape(_node(outcome["node"])) == _shape(ours), data.hex()
 
 
+def test_what_people_write_is_no_address_even_if_it_looks_like_one(library: Wirecheck) -> None:
+    node = Node("group", {"subject": "628110000001@s.whatsapp.net", "creator": "628110000001@s.whatsapp.net"})
+    (outcome,) = library.ask("node.decode", [b64(encode(node))])
+    assert outcome["node"]["attrs"] == node.attrs
+    text, address = Node("group", {"subject": "1@lid"}), Node("group", {"creator": "1@lid"})
+    assert b"1@lid" in encode(text)
+    assert b"1@lid" not in encode(address)
+
+
 def test_every_word_of_the_dictionary_is_the_same_byte(library: Wirecheck) -> None:
     nodes = [Node(word) for word in dict.fromkeys(_WORDS)]
     encoded = library.ask("node.encode", [_json(node) for node in nodes])
@@ -135,7 +144,7 @@ def _json(node: Node) -> dict[str, Any]:
     attrs: dict[str, Any] = {}
     for name, value in node.attrs.items():
         jid = parse_jid(value)
-        attrs[name] = jid._asdict() if "@" in value else value
+        attrs[name] = jid._asdict() if "@" in value and name not in FREE_TEXT else value
     written: dict[str, Any] = {"tag": node.tag, "attrs": attrs}
     if isinstance(node.content, bytes):
         written["data"] = b64(node.content)

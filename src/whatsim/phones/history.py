@@ -1,7 +1,8 @@
 """What a phone hands to a newly linked companion, and what it looks up when a companion asks.
 
-A phone sends the newest messages of its chats inside a message (the bootstrap), then all recent messages in chunks by
-way of the media host, then the names that people have chosen. Everything is durable before it is announced.
+A phone sends the newest messages of its chats (the bootstrap; inside of a message if the client reads that), then all
+recent messages in chunks by way of the media host, then the names that people have chosen. Everything is durable before
+it is announced.
 """
 
 from __future__ import annotations
@@ -81,8 +82,12 @@ class History:
         first = [self._conversation(phone, chat, chats[chat][-1:], more=True) for chat in newest[:BOOTSTRAP_CHATS]]
         mappings = self._mappings(newest)
         blob = HistorySync(SYNC_BOOTSTRAP, first, 0, 0, mappings=mappings)
-        notice = HistoryNotice(sync_type=SYNC_BOOTSTRAP, chunk_order=0, progress=0, inline=zlib.compress(blob.encode()))
-        self._announce(phone, device, notice)
+        notice = HistoryNotice(sync_type=SYNC_BOOTSTRAP, chunk_order=0, progress=0)
+        if device.inline_history:
+            notice.inline = zlib.compress(blob.encode())
+            self._announce(phone, device, notice)
+        else:
+            await self._upload(phone, device, blob, notice)
         chunks = [newest[at : at + CHUNK_CHATS] for at in range(0, len(newest), CHUNK_CHATS)]
         for number, chunk in enumerate(chunks, 1):
             conversations = [self._conversation(phone, chat, chats[chat], more=False) for chat in chunk]

@@ -80,6 +80,8 @@ class Device:
     epoch: int = 0
     # The highest epoch of an owner that a witness has seen logging in.
     owner_epoch: int = 0
+    # Whether the client reads a first part of history inside of a message. Not stored: any client can fetch it instead.
+    inline_history: bool = False
 
     def jid(self, server: str) -> str:
         user = self.phone.lid if server == LID_SERVER else self.phone.number

@@ -204,6 +204,7 @@ class Linking:
         for stale in list(phone.pending.values()):
             if stale.id not in under_way:
                 self._core.world.drop_device(stale)
+        props = _props(pairing.device_props)
         details = DeviceIdentity(phone.raw_id, int(now()), phone.next_key_index, 0, 0).encode()
         device = Device(
             id=self._core.world.new_device_row(),
@@ -214,11 +215,12 @@ class Linking:
             registration_id=int.from_bytes(pairing.registration_id or b"", "big"),
             signed_key=signed_key,
             key_index=phone.next_key_index,
-            platform=_platform(pairing.device_props),
+            platform=_platform(props),
             linked_at=now(),
             confirmed=False,
             greeted=False,
             details=details,
+            inline_history=props.history is not None and bool(props.history.inline),
         )
         phone.next_device += 1
         phone.next_key_index += 1
@@ -324,11 +326,14 @@ def _iq(children: list[Node]) -> Node:
     return Node("iq", {"from": SERVER_JID, "type": "set", "id": new_id(), "xmlns": "md", "t": timestamp()}, children)
 
 
-def _platform(props: bytes | None) -> str:
+def _props(raw: bytes | None) -> DeviceProps:
     try:
-        parsed = DeviceProps.decode(props or b"")
+        return DeviceProps.decode(raw or b"")
     except WireError:
-        return "Unknown"
-    system = (parsed.os or "").strip()[:60]
-    browser = _PLATFORMS.get(parsed.platform_type or 0, "")
+        return DeviceProps()
+
+
+def _platform(props: DeviceProps) -> str:
+    system = (props.os or "").strip()[:60]
+    browser = _PLATFORMS.get(props.platform_type or 0, "")
     return f"{browser} ({system})" if browser and system else browser or system or "Unknown"

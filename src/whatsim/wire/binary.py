@@ -30,6 +30,8 @@ _DOMAIN_NAMES = {number: name for name, number in _DOMAINS.items()}
 _JID = re.compile(
     r"([A-Za-z0-9._+-]*)(?::(\d{1,3}))?@(s\.whatsapp\.net|lid|g\.us|broadcast|newsletter|c\.us|hosted|hosted\.lid|call|bot)"
 )
+# What people and programs choose may look like an address and is none; clients refuse an address in these.
+FREE_TEXT = frozenset({"id", "subject", "notify", "name", "display_name"})
 _NIBBLES = "0123456789-."
 _HEX = "0123456789ABCDEF"
 _NIBBLE_TEXT = re.compile(r"[0-9.-]{1,127}")
@@ -97,7 +99,7 @@ def _write_node(out: bytearray, node: Node, codes: dict[str, bytes]) -> None:
     _write_text(out, node.tag, codes)
     for name, value in attrs:
         _write_text(out, name, codes)
-        if "@" in value and (match := _JID.fullmatch(value)) is not None:
+        if "@" in value and name not in FREE_TEXT and (match := _JID.fullmatch(value)) is not None:
             _write_jid(out, match, codes)
         else:
             _write_text(out, value, codes)

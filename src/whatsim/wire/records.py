@@ -71,11 +71,19 @@ class CertificateChain(Record):
 
 
 @dataclass(slots=True)
+class HistoryConfig(Record):
+    """What a companion can do with history. `inline`: it reads a first part inside of a message."""
+
+    inline: bool | None = flag(4)
+
+
+@dataclass(slots=True)
 class DeviceProps(Record):
     """How a companion device describes itself."""
 
     os: str | None = text(1)
     platform_type: int | None = uint(3)
+    history: HistoryConfig | None = message(5, HistoryConfig)
 
 
 @dataclass(slots=True)

@@ -70,18 +70,14 @@ function connect() {
     logger: quiet,
     waWebSocketUrl: 'wss://web.whatsapp.com/ws/chat',
     syncFullHistory: false,
-    shouldSyncHistoryMessage: () => false,
+    shouldSyncHistoryMessage: () => true,
     markOnlineOnConnect: false,
     // The library remembers a person's devices without the phone after a chat of two, and then forgets it in groups.
     userDevicesCache: { get: () => undefined, set: () => {}, del: () => {}, flushAll: () => {} },
     getMessage: async (key) => messages.get(key.id)?.message,
     options: { httpsAgent: agent, proxy: false }
   })
-  socket.ev.on('creds.update', (changed) => {
-    Object.assign(auth.creds, changed)
-    // The library holds its events back until it has the phone's history. These tests look at what comes after.
-    if (changed.myAppStateKeyId) setImmediate(() => socket.ev.flush())
-  })
+  socket.ev.on('creds.update', (changed) => Object.assign(auth.creds, changed))
   socket.ev.on('connection.update', (update) => {
     if (update.qr) tell({ event: 'qr', qr: update.qr })
     if (update.connection) tell({ event: 'connection', state: update.connection, reason: update.lastDisconnect?.error?.output?.statusCode })
@@ -89,6 +85,9 @@ function connect() {
     if (update.connection === 'close' && reason === baileys.DisconnectReason.restartRequired) connect()
   })
   socket.ev.on('messages.upsert', ({ messages: arrived }) => arrived.forEach(receive))
+  socket.ev.on('messaging-history.set', ({ chats, contacts, messages: earlier }) => {
+    tell({ event: 'history', chats: chats.length, contacts: contacts.length, messages: earlier.map(({ key, message }) => ({ key, message })) })
+  })
   socket.ev.on('messages.update', (updates) => {
     for (const { key, update } of updates) tell({ event: 'update', key, update: { ...update, votes: votes(key, update) } })
   })
