@@ -131,6 +131,7 @@ async def test_what_we_are_about_to_say_is_not_undone_by_what_the_phone_said_bef
     assert (await chats(stage))["102"]["archived"] is False
 
 
+@pytest.mark.kind("star", "api")
 async def test_stars_go_on_and_off(owner: Person) -> None:
     stage = await three(owner)
     row = (await stage.rows())[0]
@@ -139,6 +140,14 @@ async def test_stars_go_on_and_off(owner: Person) -> None:
     assert (await owner.post(f"/messages/{row['id']}/star", {"starred": False})).json()["starred_at"] is None
     slot = f"star 628110000101@s.whatsapp.net {row['wa_message_id']} 0 0"
     assert await waiting(stage) == [slot]
+
+
+async def test_a_message_that_is_deleted_for_us_is_deleted_on_the_phone_too(owner: Person) -> None:
+    stage = await three(owner)
+    row = (await stage.rows())[0]
+    body = {"to": str(row["chat_id"]), "type": "delete", "delete": {"message_id": str(row["id"]), "for": "me"}}
+    assert (await owner.post("/messages", body)).status_code == 202
+    assert await waiting(stage) == [f"deleteMessageForMe 628110000101@s.whatsapp.net {row['wa_message_id']} 0 0"]
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,7 @@ async def change(blazz: Blazz, **values: Any) -> None:
     await blazz.database.write(blazz.scope, settings.change_chat, row["id"], ChatChange.model_validate(values))
 
 
+@pytest.mark.kind("star", "receive")
 async def test_what_is_set_on_the_phone_is_set_here(blazz: Blazz, network: Network) -> None:
     number, customer = await conversation(blazz, network)
     await network.settings.change_chat(number.phone, customer, archived=True, muted_until_ms=-1)
@@ -112,6 +113,8 @@ async def _hidden(blazz: Blazz) -> bool:
     return all(row["hidden_at"] for row in await blazz.messages())
 
 
+@pytest.mark.kind("star", "send")
+@pytest.mark.kind("star", "network")
 async def test_what_is_set_here_is_set_on_the_phone(blazz: Blazz, network: Network) -> None:
     number, customer = await conversation(blazz, network)
     await network.settings.edit_label(number.phone, "7", "VIP", 1)

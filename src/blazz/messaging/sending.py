@@ -19,7 +19,7 @@ from blazz.kit.fetch import parse_url
 from blazz.kit.ids import uuid7, whatsapp_message_id
 from blazz.kit.time import utc_now
 from blazz.media import service as media
-from blazz.messaging import admins, changes, kinds, newest, outbox, repository
+from blazz.messaging import admins, changes, kinds, newest, outbox, repository, settings
 from blazz.messaging.addresses import is_group
 from blazz.messaging.group_receipts import RECIPIENTS
 from blazz.messaging.kinds import Envelope, Outgoing, Target
@@ -94,7 +94,9 @@ def send(tx: Tx, request: SendMessage, sender: Sender) -> tuple[dict[str, Any], 
     payload = None if kind.waits(draft.media_id, content) else _encode(tx, row, target, chat.address)
     drafted = _announce(tx, row, target)
     events.insert_at_position(tx, messages, row, drafted)
-    if not draft.local:
+    if draft.local and target is not None:
+        settings.hide(tx, target)  # deleted for us only: on the phone, too
+    elif not draft.local:
         queued = _outbox_row(row, chat.address, payload, kind.name, sender)
         events.insert_at_position(tx, outbox_table, queued, drafted)
         outbox.wake(tx, account["id"])
