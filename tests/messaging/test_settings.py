@@ -142,6 +142,26 @@ async def test_stars_go_on_and_off(owner: Person) -> None:
     assert await waiting(stage) == [slot]
 
 
+async def test_what_is_deleted_on_the_phone_is_hidden_here(owner: Person) -> None:
+    stage = await three(owner)
+    await stage.deliver(stage.inbound("second", phone="+628110000101"))
+    address = "628110000101@s.whatsapp.net"
+    second = next(row for row in await stage.rows() if row["body"] == "second")
+    await from_phone(stage, (("deleteMessageForMe", address, second["wa_message_id"], "0", "0"), SyncActionValue()))
+    chat = (await chats(stage))["101"]
+    assert chat["last_message"]["preview"] == "hi"
+    page = (await owner.get(f"/chats/{chat['id']}/messages")).json()["data"]
+    assert [message["text"]["body"] for message in page] == ["hi"]
+    value = SyncActionValue()
+    value.deleteChatAction.messageRange.lastMessageTimestamp = int(second["timestamp"].timestamp())
+    await from_phone(stage, (("deleteChat", address, "1"), value))
+    assert await names(stage) == ["103", "102"]
+    await stage.deliver(stage.inbound("a new beginning", phone="+628110000101"))
+    page = (await owner.get(f"/chats/{chat['id']}/messages")).json()["data"]
+    assert [message["text"]["body"] for message in page] == ["a new beginning"]
+    assert await names(stage) == ["101", "103", "102"]
+
+
 async def test_a_message_that_is_deleted_for_us_is_deleted_on_the_phone_too(owner: Person) -> None:
     stage = await three(owner)
     row = (await stage.rows())[0]

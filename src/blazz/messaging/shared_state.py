@@ -17,7 +17,7 @@ from blazz.contacts import service as contacts
 from blazz.kit.db import Tx
 from blazz.kit.ids import uuid7
 from blazz.kit.time import from_unix_ms, utc_now
-from blazz.messaging import repository, requests
+from blazz.messaging import newest, repository, requests
 from blazz.messaging.addresses import lid_of, phone_of, without_device
 from blazz.messaging.history_model import FOREVER
 from blazz.messaging.repository import state as sql
@@ -143,12 +143,12 @@ class _Batch:
             chat.update(changed)
             tell_chat(self.tx, chat, changed)
 
-    def set_message(self, row: dict[str, Any], columns: dict[str, Any], told: dict[str, Any]) -> None:
+    def set_message(self, row: dict[str, Any], columns: dict[str, Any], event: str, told: dict[str, Any]) -> None:
         """Change a message and tell of it."""
         repository.change_message(self.tx, row["workspace_id"], row["id"], columns)
         row.update(columns)
         data = {"message_id": str(row["id"]), "chat_id": str(row["chat_id"]), **told}
-        events.append(self.tx, "message.updated", data, account_id=self.account_id)
+        events.append(self.tx, event, data, account_id=self.account_id)
 
 
 def _addresses_of_contact(index: Sequence[str], value: SyncActionValue) -> list[str]:
@@ -194,13 +194,15 @@ def _contact(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> Non
 def _star(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
     row, starred = batch.message(index), value.starAction.starred
     if row is not None and (row["starred_at"] is not None) != starred:
-        batch.set_message(row, {"starred_at": _moment(value) if starred else None}, {"starred": starred})
+        at = _moment(value) if starred else None
+        batch.set_message(row, {"starred_at": at}, "message.updated", {"starred": starred})
 
 
 def _delete_message(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
     row = batch.message(index)
     if row is not None and row["hidden_at"] is None:
-        batch.set_message(row, {"hidden_at": _moment(value)}, {"hidden": True})
+        batch.set_message(row, {"hidden_at": _moment(value)}, "message.deleted", {"for": "me"})
+        newest.recompute(batch.tx, row["workspace_id"], row["chat_id"])
 
 
 def _delete_chat(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
@@ -213,9 +215,9 @@ def _delete_chat(batch: _Batch, index: Sequence[str], value: SyncActionValue) ->
     # the last second counts as a whole: phones tell whole seconds
     until = _bounded(seconds * 1000 + 999) if seconds else _moment(value)
     sql.hide_until(tx, tx.workspace_id, chat["id"], until, utc_now())
+    newest.recompute(tx, tx.workspace_id, chat["id"])
     if chat["last_message_at"] is not None and chat["last_message_at"] <= until:
-        gone = dict.fromkeys(("last_message_id", "last_message_at", "last_kind", "last_preview", "last_from_me"))
-        values = {**gone, "unread_count": 0, "marked_unread": False}
+        values = {"last_message_at": None, "unread_count": 0, "marked_unread": False}
         repository.change_chat(tx, tx.workspace_id, chat["id"], values)
         chat.update(values)
     events.append(tx, "chat.updated", {"chat_id": str(chat["id"]), "emptied": True}, account_id=batch.account_id)
