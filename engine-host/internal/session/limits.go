@@ -91,6 +91,7 @@ func (s *Session) ReachoutTimelock(ctx context.Context) (*pb.GetReachoutTimelock
 	}
 	ctx, cancel := context.WithTimeout(ctx, reachoutTimeout)
 	defer cancel()
+	//lint:ignore SA1019 the library has no other way to ask WhatsApp a question of this kind
 	raw, err := s.client.DangerousInternals().SendMexIQ(ctx, reachoutQuery, map[string]any{})
 	if err != nil {
 		return nil, notTold(err.Error())
