@@ -74,6 +74,7 @@ func (s *Session) FetchHistory(ctx context.Context, q *pb.FetchHistoryRequest, s
 	var gathered []*waHistorySync.Conversation // whose keys of message secrets and privacy tokens are not stored yet
 	learn := func() {
 		if len(gathered) > 0 {
+			//lint:ignore SA1019 whatsmeow has no other door for what it keeps of history
 			s.client.DangerousInternals().StoreHistoricalMessageSecrets(ctx, gathered)
 			gathered = nil
 		}
@@ -133,6 +134,7 @@ func (s *Session) openHistory(ctx context.Context, notice *waE2E.HistorySyncNoti
 
 // learnFromHistory gives whatsmeow what it needs of a blob: addresses, names, keys of privacy tokens.
 func (s *Session) learnFromHistory(ctx context.Context, rest *waHistorySync.HistorySync) {
+	//lint:ignore SA1019 whatsmeow has no other door for what it keeps of history
 	internals := s.client.DangerousInternals()
 	if salt := rest.GetNctSalt(); len(salt) > 0 {
 		if err := internals.StoreNCTSalt(ctx, salt); err != nil {
