@@ -60,6 +60,14 @@ def animation(size: tuple[int, int] = (60, 40), frames: int = 5, form: str = "GI
     return out.getvalue()
 
 
+def document(pages: int) -> bytes:
+    """A PDF."""
+    out = io.BytesIO()
+    page = Image.new("RGB", (200, 300), "navy")
+    page.save(out, "PDF", save_all=True, append_images=[page] * (pages - 1))
+    return out.getvalue()
+
+
 @cache
 def sound(
     seconds: float = 1.0, *, codec: str = "libopus", form: str = "webm", layout: str = "mono", rate: int = 48_000

@@ -126,6 +126,21 @@ async def test_an_uploaded_film_shows_its_size_and_a_picture_a_moment_later(desk
     assert (await desk.owner.get(f"/media/{media_id}/thumbnail")).headers["content-type"] == "image/webp"
 
 
+async def test_a_document_tells_its_pages_and_waits_for_them_a_moment_only(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    media_id = await desk.upload(samples.document(3), "offer.pdf")
+    with pytest.raises(BlazzError, match="media_pending"):
+        await desk.sendable(media_id, None)
+    monkeypatch.setattr(service, "_LOOK", dt.timedelta(0))
+    assert (await desk.sendable(media_id, None)).details == {}
+    await desk.work()
+    found = await desk.sendable(media_id, None)
+    assert found.details == {"pages": 3}
+    assert found.thumbnail is not None
+    assert found.thumbnail.startswith(b"\xff\xd8")
+
+
 async def test_a_damaged_file_fails_with_a_reason_and_can_be_tried_again(desk: Desk) -> None:
     media_id = await desk.upload(samples.video()[:3000], "a.mp4")
     await desk.plan(media_id, "video")

@@ -161,10 +161,7 @@ async def test_stickers_are_squares_of_512_pixels_still_or_moving(bench: Bench) 
 
 
 async def test_a_document_is_counted_and_its_first_page_drawn(bench: Bench) -> None:
-    out = io.BytesIO()
-    page = Image.new("RGB", (200, 300), "navy")
-    page.save(out, "PDF", save_all=True, append_images=[page, page])
-    made = await bench.make("probe", out.getvalue(), "application/pdf")
+    made = await bench.make("probe", samples.document(3), "application/pdf")
     assert made.pages == 3
     assert made.thumbnail is not None
     assert made.jpeg is not None

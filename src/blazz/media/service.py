@@ -5,6 +5,7 @@ Fetching the files of inbound messages is in `downloads`, what is fetched by add
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -32,7 +33,7 @@ from blazz.media.downloads import (
 from blazz.media.inspection import Inspected, inspect_file, write_scratch
 from blazz.media.jobs import JobTask
 from blazz.media.pictures import jpeg_of
-from blazz.media.processing.orders import Task
+from blazz.media.processing.orders import PDF, Task
 from blazz.media.store import MediaStore, thumbnail_key
 from blazz.media.storing import store_content
 
@@ -61,6 +62,8 @@ __all__ = [
     "want",
 ]
 
+
+_LOOK = dt.timedelta(seconds=10)  # a document waits so long for what its first page looks like
 
 MediaStatus = Literal["remote", "pending", "completed", "failed"]
 """`remote`: on WhatsApp's media host only, fetched when somebody wants it."""
@@ -216,6 +219,8 @@ def _for_sending(tx: Tx, workspace_id: uuid.UUID, media_id: uuid.UUID, task: Tas
         raise BlazzError("media_pending", "The file is still being fetched or converted.", 503)
     original = facts_for_sending(tx, media_id, workspace_id)
     if job is None:
+        if task is None and original.mime_type == PDF and _just_looked_at(tx, workspace_id, media_id):
+            raise BlazzError("media_pending", "The document's pages are still being counted.", 503)
         return original
     details = {**original.details, **(job["details"] or {})}
     if job["path"] is None:
@@ -230,6 +235,12 @@ def _for_sending(tx: Tx, workspace_id: uuid.UUID, media_id: uuid.UUID, task: Tas
         job["thumbnail"],
         details,
     )
+
+
+def _just_looked_at(tx: Tx, workspace_id: uuid.UUID, media_id: uuid.UUID) -> bool:
+    """Tell whether a file is being looked at since a moment ago. Without any worker nothing waits for long."""
+    job = repository_jobs.find_job(tx, workspace_id, media_id, "probe")
+    return job is not None and job["state"] in ("pending", "processing") and job["created_at"] > utc_now() - _LOOK
 
 
 async def upload(
