@@ -10,6 +10,7 @@ import av
 import pytest
 from PIL import Image
 
+from blazz.kit.errors import BlazzError
 from blazz.media.processing import orders, runner
 from blazz.media.processing.orders import Made, Order, Task, Unusable
 from tests.media import samples
@@ -200,6 +201,16 @@ async def test_what_takes_too_long_is_ended(bench: Bench, monkeypatch: pytest.Mo
 async def test_a_child_that_dies_is_no_more_than_a_refused_file(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "_CHILD", ("-c", "import os; os.abort()"))
     assert "could not be processed" in await bench.refuse("video", samples.video(), "video/mp4")
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
+async def test_a_child_that_somebody_ends_says_nothing_about_the_file(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(runner, "_CHILD", ("-c", f"import os, signal; os.kill(os.getpid(), signal.{name})"))
+    with pytest.raises(BlazzError, match="ended from outside") as caught:
+        await bench.make("video", samples.video(), "video/mp4")
+    assert caught.value.status == 503
 
 
 async def test_what_would_fill_the_memory_is_refused(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -17,6 +18,8 @@ from blazz.media.processing.orders import TIME_LIMIT_S, Made, Order, Unusable
 _log = structlog.get_logger(__name__)
 _LINE_BYTES = 256 * 1024
 _CHILD = ("-I", "-m", "blazz.media.processing.child")
+# A service manager that stops everything, or a machine short of memory: says nothing about the file.
+_ENDED_BY_OTHERS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL})
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
 
 
@@ -33,6 +36,7 @@ async def run(order: Order, on_progress: Callable[[int], None] = lambda _: None)
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         limit=_LINE_BYTES,
+        start_new_session=True,  # a terminal's Ctrl-C is for the parent, which ends the child
         env={**environment, "MALLOC_ARENA_MAX": "2"},
     )
     done = False
@@ -67,6 +71,9 @@ async def _talk(child: asyncio.subprocess.Process, order: Order, on_progress: Ca
             raise Unusable(said["unusable"])
         else:
             raise BlazzError("media_processing_failed", f"The file could not be processed: {said.get('failed')}.", 503)
-    # it ended without a word: killed by its own bounds, or by what is in the file
-    _log.warning("media child ended early", task=order.task, code=await child.wait())
+    # it ended without a word: by somebody who ends processes here, by its own bounds, or by what is in the file
+    code = await child.wait()
+    _log.warning("media child ended early", task=order.task, code=code)
+    if -code in _ENDED_BY_OTHERS:
+        raise BlazzError("media_processing_failed", "The processing of the file was ended from outside.", 503)
     raise Unusable("The file could not be processed: it is damaged, or needs too much.")
