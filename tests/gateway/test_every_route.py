@@ -27,6 +27,7 @@ OPEN = {
     "look_up_invitation",
     "accept_invitation",
     "get_file",
+    "get_message_schema",
 }
 # They act on the caller's own session and would end it.
 PERSONAL = {"log_out"}
