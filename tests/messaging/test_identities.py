@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -12,7 +13,6 @@ from blazz.contacts.peers import Peer
 from blazz.kit.db import Workspaces
 from blazz.messaging import identities
 from tests.messaging.stage import Stage
-from tests.support.app import run_app
 
 pytestmark = [pytest.mark.anyio, pytest.mark.every_database]
 PHONE, OTHER, LID = "+628110000101", "+628110000102", "100000000000101"
@@ -131,30 +131,31 @@ _SIGHTINGS = st.lists(
 )
 
 
+_serials = itertools.count(1)
+
+
+@pytest.mark.sqlite_is_enough
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(batches=st.lists(_SIGHTINGS, min_size=1, max_size=4))
 async def test_whatever_the_order_each_message_is_there_once_and_readable_if_it_ever_was(
-    tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[str, bool, bool, int]]]
+    stage: Stage, batches: list[list[tuple[str, bool, bool, int]]]
 ) -> None:
     """Direct messages and group messages of one person, readable or not, under any address, learned at the end."""
-    async with run_app(tmp_path_factory.mktemp("identities")) as running:
-        stage = await Stage.build(await running.owner())
-        seen: dict[tuple[bool, int], bool] = {}
-        for batch in batches:
-            deliveries = []
-            for form, in_group, can_be_read, number in batch:
-                who: dict[str, Any] = {
-                    "phone": None if form == "lid" else PHONE,
-                    "lid": None if form == "number" else LID,
-                }
-                where = GROUP if in_group else {}
-                more: dict[str, Any] = {} if can_be_read else {"raw": b"", "undecryptable": True}
-                wa_id = f"3A{'G' if in_group else 'D'}{number}"
-                deliveries.append(stage.inbound("text", **{**who, **where, **more, "wa_message_id": wa_id}))
-                seen[in_group, number] = seen.get((in_group, number), False) or can_be_read
-            await stage.deliver(*deliveries)
-        await learn(stage, PHONE, LID)
-        rows = [row for row in await stage.rows() if not row["wa_message_id"].startswith("3AG")]
-        expected = {f"3AD{number}": known for (in_group, number), known in seen.items() if not in_group}
-        assert {row["wa_message_id"]: row["body"] == "text" for row in rows} == expected
-        assert len(rows) == len(expected)
+    serial = next(_serials)  # another person and other messages in each example
+    phone, lid, mark = f"+6281200{serial:05}", f"2000000000{serial:05}", f"3A{serial:05}"
+    seen: dict[tuple[bool, int], bool] = {}
+    for batch in batches:
+        deliveries = []
+        for form, in_group, can_be_read, number in batch:
+            who: dict[str, Any] = {"phone": None if form == "lid" else phone, "lid": None if form == "number" else lid}
+            where = GROUP if in_group else {}
+            more: dict[str, Any] = {} if can_be_read else {"raw": b"", "undecryptable": True}
+            wa_id = f"{mark}{'G' if in_group else 'D'}{number}"
+            deliveries.append(stage.inbound("text", **{**who, **where, **more, "wa_message_id": wa_id}))
+            seen[in_group, number] = seen.get((in_group, number), False) or can_be_read
+        await stage.deliver(*deliveries)
+    await learn(stage, phone, lid)
+    rows = [row for row in await stage.rows() if row["wa_message_id"].startswith(f"{mark}D")]
+    expected = {f"{mark}D{number}": known for (in_group, number), known in seen.items() if not in_group}
+    assert {row["wa_message_id"]: row["body"] == "text" for row in rows} == expected
+    assert len(rows) == len(expected)
