@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from sqlalchemy import select
 
 from blazz._generated.engine import groups_pb2 as pb
@@ -218,6 +220,32 @@ async def test_groups_are_read_again_after_a_connection(stage: Stage) -> None:
 
     await eventually(renamed, what="the new name")
     assert (await stage.known(view.jid)).id == group.id
+
+
+async def test_the_picture_of_a_group_comes_when_somebody_looks_and_when_it_changes(stage: Stage) -> None:
+    network = stage.network
+    made = await stage.ask("Create", pb.CreateGroupRequest(subject="Pictures"), pb.Group)
+    group = await stage.known(made.jid)
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), "teal").save(buffer, "JPEG")
+    request = pb.SetGroupPictureRequest(jid=made.jid, jpeg=buffer.getvalue())
+    reply = await stage.ask("SetPicture", request, pb.SetGroupPictureReply)
+    assert reply.picture_id
+    assert network.groups.get(made.jid).has_picture
+
+    async def shown() -> uuid.UUID | None:
+        chat = await stage.blazz.database.read(stage.blazz.scope, messaging.get_chat, group.id)
+        return chat.picture_id
+
+    first = await eventually(shown, what="the picture, told by its change")
+    await stage.blazz.commands.watch_chat(stage.number.account_id, made.jid, None)
+    assert await shown() == first
+    await stage.ask("SetPicture", pb.SetGroupPictureRequest(jid=made.jid), pb.SetGroupPictureReply)
+
+    async def gone() -> bool:
+        return await shown() is None
+
+    await eventually(gone, what="that there is none any more")
 
 
 async def test_news_that_could_not_be_stored_comes_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

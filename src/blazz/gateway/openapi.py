@@ -35,6 +35,7 @@ TAGS = [
     {"name": "contacts", "description": "Customers."},
     {"name": "chats", "description": "Conversations."},
     {"name": "messages", "description": "Sending and reading messages."},
+    {"name": "groups", "description": "WhatsApp groups: members, settings, invite links."},
     {"name": "media", "description": "Files."},
     {"name": "events", "description": "What happened."},
     {"name": "cluster", "description": "Instances and moves, for administrators of the installation."},

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from blazz._generated.engine import groups_pb2 as pb
-from blazz.groups import service
+from blazz.groups import pictures, service
 from blazz.groups.commands import ask, outcomes
 from blazz.groups.facts import GroupFacts, Person
 from blazz.groups.schemas import (
@@ -149,8 +149,8 @@ async def set_picture(
         if not jpeg:
             raise conflict("media_not_ready", "This file is not here (yet), so it cannot be used.")
     request = pb.SetGroupPictureRequest(jid=target.address, jpeg=jpeg)
-    await ask(commands, target.account_id, "SetPicture", request, pb.SetGroupPictureReply)
-    await database.write(caller.scope, service.picture_changed, group_id, target.account_id)
+    reply = await ask(commands, target.account_id, "SetPicture", request, pb.SetGroupPictureReply)
+    await database.write(caller.scope, pictures.note, group_id, body.media_id, reply.picture_id or None)
 
 
 @router.post("/groups/{group_id}/participants", summary="Add, remove, promote or demote people")

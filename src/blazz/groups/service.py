@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from blazz import events
 from blazz.accounts import service as accounts
 from blazz.contacts import service as contacts
 from blazz.contacts.by_address import people_at
@@ -106,12 +105,6 @@ def leave(tx: Tx, group_id: uuid.UUID) -> None:
         storing.mark_left(tx, row)
 
 
-def picture_changed(tx: Tx, group_id: uuid.UUID, account_id: uuid.UUID) -> None:
-    """Tell that a group has another picture, or none."""
-    ids = {"group_id": str(group_id), "chat_id": str(group_id)}
-    events.append(tx, "group.updated", {**ids, "changed": ["picture"]}, account_id=account_id)
-
-
 __all__ = [
     "Target",
     "account_for",
@@ -120,7 +113,6 @@ __all__ = [
     "leave",
     "list_groups",
     "people_at",
-    "picture_changed",
     "store",
     "target",
 ]

@@ -46,3 +46,14 @@ group_members = scoped_table(
     UniqueConstraint("workspace_id", "group_id", "address"),
     same_workspace("group_id", "groups"),
 )
+
+group_pictures = scoped_table(
+    "group_pictures",
+    Column("group_id", Uuid(), nullable=False),
+    Column("media_id", Uuid(), nullable=True),  # null: there is none
+    Column("picture_id", Key(64), nullable=True),  # WhatsApp's; tells whether it is another one
+    Column("checked_at", UtcDateTime(), nullable=False),
+    UniqueConstraint("workspace_id", "group_id"),
+    same_workspace("group_id", "groups"),
+    same_workspace("media_id", "media", ondelete="NO ACTION"),
+)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import uuid
+from functools import partial
 from pathlib import Path
 
 from blazz import __version__
@@ -202,7 +203,8 @@ class Instance:
         supervisor.connected_hooks += [shared.connected, lambda _session: imports.wake()]
         shared.start()
         imports.start()
-        groups = GroupKeeper(database, lambda: supervisor.speaking_client, supervisor.answer)
+        groups = GroupKeeper(database, lambda: supervisor.speaking_client, supervisor.answer, people.picture)
+        news.group_picture = partial(groups.look_at, again=True)
         supervisor.takers |= dict.fromkeys(GROUP_NEWS, groups.put)
         supervisor.connected_hooks.append(groups.connected)
         groups.start()

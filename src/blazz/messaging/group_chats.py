@@ -60,4 +60,15 @@ def describe(
     )
 
 
-__all__ = ["ChatState", "Closed", "describe", "ensure"]
+def show_picture(tx: Tx, workspace_id: uuid.UUID, chat_id: uuid.UUID, media_id: uuid.UUID | None) -> bool:
+    """Let a group's chat show another picture, or none; tells whether that is new."""
+    row = repository.find_chat(tx, workspace_id, chat_id)
+    if row is None or row["picture_id"] == media_id:
+        return False
+    repository.change_chat(tx, workspace_id, chat_id, {"picture_id": media_id})
+    told = {"workspace_id": workspace_id, "account_id": row["account_id"]}
+    events.append(tx, "chat.updated", {"chat_id": str(chat_id)}, **told)
+    return True
+
+
+__all__ = ["ChatState", "Closed", "describe", "ensure", "show_picture"]

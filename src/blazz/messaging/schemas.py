@@ -255,6 +255,7 @@ class ChatView(Model):
     contact: ChatContact | None
     name: str | None = Field(None, description="Of a group: its subject.")
     member_count: int | None = Field(None, description="Of a group, ourselves included.")
+    picture_id: uuid.UUID | None = Field(None, description="Of a group: its picture, a file.")
     closed: Literal["left", "removed", "pending", "announcement", "suspended", "deleted"] | None = Field(
         None, description="Of a group: why this number cannot write to it."
     )

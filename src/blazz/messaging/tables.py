@@ -29,6 +29,7 @@ chats = scoped_table(
     # Of groups: what the inbox shows, and why nobody of us can write to it (null: we can).
     Column("name", String(128), nullable=True),
     Column("member_count", Integer(), nullable=True),
+    Column("picture_id", Uuid(), nullable=True),  # a file; the room of groups refers to it
     Column("closed", Key(16), nullable=True),  # left | removed | pending | announcement | suspended | deleted
     # What the number's phone and its other devices share of the chat; null as false.
     Column("archived", Boolean(), nullable=True),

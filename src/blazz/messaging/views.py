@@ -165,6 +165,7 @@ def _chat_view(
         contact=ChatContact.of(person),
         name=row["name"],
         member_count=row["member_count"],
+        picture_id=row["picture_id"],
         closed=row["closed"],
         last_message=last,
         unread_count=row["unread_count"],

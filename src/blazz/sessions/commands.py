@@ -177,6 +177,8 @@ class InProcessCommands:
         if contact_id is not None:
             self._people.freshen(session, contact_id)
             await self._presence.watch(session, address)
+        elif address.endswith("@g.us"):
+            self._groups.look_at(session, address)
 
     async def _locked(self, account_id: uuid.UUID, act: Callable[[], Awaitable[_T]]) -> _T:
         """One command of a session at a time, within the promised time."""

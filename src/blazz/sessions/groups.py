@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -16,11 +16,12 @@ from blazz._generated.engine import groups_pb2
 from blazz.cluster import ownership
 from blazz.engine_client import EngineClient, EngineError
 from blazz.engine_client.groups import GroupsClient
-from blazz.groups import storing
+from blazz.groups import pictures, storing
 from blazz.groups.facts import GroupChange, GroupFacts, Person
 from blazz.kit import failpoints
 from blazz.kit.db import Database, Tx, Workspace
 from blazz.kit.errors import BlazzError, conflict, not_found
+from blazz.sessions.pictures import Picture
 from blazz.sessions.registry import Session
 from blazz.sessions.tasks import TaskSet
 
@@ -33,6 +34,9 @@ _AGAIN_S = 6 * 3600.0
 _MAX_QUEUE = 200
 _PATIENCE_S = 30.0
 
+PictureFetcher = Callable[[Session, str, str | None], Awaitable[Picture]]
+"""Fetches the picture at an address unless it is the known one."""
+
 
 class GroupKeeper:
     """Stores news of groups in order, and reads all groups of a session now and then."""
@@ -42,13 +46,16 @@ class GroupKeeper:
         database: Database,
         client: Callable[[], EngineClient | None],
         answer: Callable[[Sequence[int], Sequence[int]], None],
+        fetch_picture: PictureFetcher,
     ) -> None:
+        self._fetch_picture = fetch_picture
         self._database = database
         self._client = client
         self._answer = answer
         self._tasks = TaskSet()
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._read_at: dict[uuid.UUID, float] = {}
+        self._looking: dict[tuple[uuid.UUID, str], bool] = {}  # and whether it changed again meanwhile
         self._queue: asyncio.Queue[tuple[Session, pb.Event]] = asyncio.Queue(_MAX_QUEUE)
 
     def start(self) -> None:
@@ -136,6 +143,40 @@ class GroupKeeper:
                 facts = GroupFacts.of(await GroupsClient(client).info(session.ref, address))
             scope = Workspace(session.workspace_id)
             await self._database.write(scope, _store_all, session.account_id, session.epoch, [facts])
+
+    def look_at(self, session: Session, address: str, *, again: bool = False) -> None:
+        """Somebody looks at a group: fetch its picture in the background unless what is known is fresh.
+
+        `again`: it has changed.
+        """
+        key = (session.account_id, address)
+        if key in self._looking:
+            self._looking[key] |= again
+        else:
+            self._looking[key] = False
+            self._tasks.start(self._picture(session, address, again=again), "group-picture")
+
+    async def _picture(self, session: Session, address: str, *, again: bool) -> None:
+        try:
+            await self._look(session, address, again=again)
+        except (EngineError, BlazzError) as error:
+            _log.info("picture of a group not fetched", account=str(session.account_id), error=str(error)[:200])
+        finally:
+            changed = self._looking.pop((session.account_id, address))
+        if changed:
+            self.look_at(session, address, again=True)
+
+    async def _look(self, session: Session, address: str, *, again: bool) -> None:
+        scope = Workspace(session.workspace_id)
+        known = await self._database.read(scope, pictures.known, session.account_id, address)
+        if known is None or (known.fresh and not again) or not session.connected:
+            return
+        async with self._slots:
+            found = await self._fetch_picture(session, address, known.picture_id)
+        if found.unchanged:
+            await self._database.write(scope, pictures.unchanged, known.group_id)
+        else:
+            await self._database.write(scope, pictures.note, known.group_id, found.media_id, found.whatsapp_id)
 
     # -- commands -----------------------------------------------------------------------------------------------
 

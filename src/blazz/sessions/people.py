@@ -27,7 +27,7 @@ from blazz.kit.db import Database, Tx, Workspace
 from blazz.kit.errors import BlazzError
 from blazz.messaging import identities
 from blazz.sessions.addresses import lid_of, phone_of
-from blazz.sessions.pictures import Pictures
+from blazz.sessions.pictures import Picture, Pictures
 from blazz.sessions.registry import Session
 from blazz.sessions.tasks import TaskSet
 
@@ -99,6 +99,10 @@ class People:
             await self._write(session, profiles.picture_unchanged, contact_id)
         else:
             await self._write(session, profiles.note_picture, contact_id, picture.media_id, picture.whatsapp_id)
+
+    async def picture(self, session: Session, address: str, known: str | None) -> Picture:
+        """Fetch the picture of a person or group unless it is the known one. Raises EngineError or BlazzError."""
+        return await self._pictures.fetch(session, PeopleClient(self._client()), address, known)
 
     # -- block list ---------------------------------------------------------------------------------------------
 

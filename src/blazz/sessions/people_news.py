@@ -44,6 +44,8 @@ class PeopleNews:
         self._database = database
         self._people = people
         self._answer = answer
+        self.group_picture: Callable[[Session, str], None] | None = None
+        """Told when the picture of a group has changed."""
         self._waiting: asyncio.Queue[tuple[Session, pb.Event]] = asyncio.Queue(_QUEUE)
         self._task: asyncio.Task[None] | None = None
 
@@ -85,6 +87,10 @@ class PeopleNews:
             if not change.blocked and not change.unblocked:
                 self._people.sync_blocks_soon(session)
                 return True
+        if kind == "picture" and event.picture.jid.endswith("@g.us"):
+            if self.group_picture is not None:
+                self.group_picture(session, event.picture.jid)
+            return True
 
         def unit(tx: Tx) -> tuple[bool, uuid.UUID | None]:
             if ownership.check(tx, [(session.account_id, event.epoch)]):

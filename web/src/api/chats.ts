@@ -9,6 +9,9 @@ import type { Chat, ChatChange } from './types'
 /** What a chat is called: the person, or the group. */
 export const chatName = (chat: Chat | undefined): string => chat?.contact?.display_name ?? chat?.name ?? ''
 
+/** The picture of the person, or of the group. */
+export const chatPicture = (chat: Chat | undefined): string | null => chat?.contact?.picture_id ?? chat?.picture_id ?? null
+
 const at = (chat_id: string) => ({ params: { path: { chat_id } } })
 const PAGE_SIZE = 100
 
