@@ -328,6 +328,7 @@ async def test_deletions_for_everyone(chat: Conversation) -> None:
 
 
 @pytest.mark.kind("poll", "baileys")
+@pytest.mark.kind("poll_vote", "baileys")
 async def test_polls_and_a_vote(chat: Conversation) -> None:
     """Baileys reads votes and sends none."""
     theirs = await chat.they_send(poll={"name": "Size?", "values": ["S", "M"], "selectableCount": 1})
@@ -358,6 +359,31 @@ async def test_contact_cards(chat: Conversation) -> None:
     message_id = await chat.blazz._send(chat.number, chat.customer, {"type": "contacts", "contacts": body})
     seen = await chat.peer.message((await chat.row(messages.c.id == message_id))["wa_message_id"])
     assert "Sari" in seen["message"]["contactMessage"]["vcard"]
+
+
+@pytest.mark.kind("timer", "baileys")
+async def test_timers_of_the_chat(chat: Conversation) -> None:
+    row = await chat.they_send(disappearingMessagesInChat=86_400)
+    assert (row["kind"], row["content"]["seconds"]) == ("timer", 86_400)
+    off = await chat.blazz._send(chat.number, chat.customer, {"type": "timer", "timer": {"seconds": 0}})
+    seen = await chat.peer.message((await chat.row(messages.c.id == off))["wa_message_id"])
+    assert seen["message"]["protocolMessage"]["type"] == "EPHEMERAL_SETTING"
+    assert not seen["message"]["protocolMessage"].get("ephemeralExpiration")
+
+
+@pytest.mark.kind("link_preview", "baileys")
+async def test_link_previews(chat: Conversation) -> None:
+    link = "https://toko.example/menu"
+    preview = {"canonical-url": link, "matched-text": link, "title": "Menu", "description": "Today's dishes"}
+    row = await chat.they_send(text=f"Look: {link}", linkPreview=preview)
+    assert (row["kind"], row["body"]) == ("text", f"Look: {link}")
+    assert row["content"]["preview"]["title"] == "Menu"
+
+
+@pytest.mark.kind("unsupported", "baileys")
+async def test_kinds_that_blazz_does_not_know(chat: Conversation) -> None:
+    row = await chat.they_send(requestPhoneNumber=True)
+    assert (row["kind"], row["content"]["kind"]) == ("unsupported", "requestPhoneNumberMessage")
 
 
 @pytest.mark.kind("group", "baileys")

@@ -85,6 +85,7 @@ async def test_a_chats_pages_go_back_to_its_first_message(stage: Stage) -> None:
     assert [message["text"]["body"] for message in messages] == [f"{n}" for n in reversed(range(11))]
 
 
+@pytest.mark.kind("typing", "api")
 async def test_typing_in_a_chat_whose_number_is_not_running_is_no_error(stage: Stage) -> None:
     await fill(stage, 1)
     chat = (await stage.owner.get("/chats")).json()["data"][0]

@@ -81,6 +81,7 @@ async def test_a_message_typed_on_the_phone_itself_appears_as_ours(stage: Stage)
     assert chat["unread_count"] == 0
 
 
+@pytest.mark.kind("unsupported", "api")
 async def test_an_unknown_kind_is_kept_and_shown_as_unsupported(stage: Stage) -> None:
     message = Message()
     message.paymentInviteMessage.expiryTimestamp = 1
@@ -124,6 +125,7 @@ async def test_protocol_messages_that_are_nothing_for_people_are_not_shown(stage
     assert await stage.rows() == []
 
 
+@pytest.mark.kind("receipt", "api")
 async def test_marking_a_chat_as_read_clears_its_count_and_tells_everybody(stage: Stage) -> None:
     await stage.deliver(stage.inbound("one"), stage.inbound("two"))
     chat = (await stage.owner.get("/chats")).json()["data"][0]

@@ -37,6 +37,7 @@ async def store(owner: Person, news: CallNews, settings: CallSettings = NO_SETTI
 
 
 @pytest.mark.kind("call", "api")
+@pytest.mark.kind("system", "api")
 @pytest.mark.every_database
 async def test_a_call_stands_in_the_chat_of_its_caller(owner: Person) -> None:
     news = offered(await number(owner))

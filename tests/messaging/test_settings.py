@@ -142,6 +142,7 @@ async def test_stars_go_on_and_off(owner: Person) -> None:
     assert await waiting(stage) == [slot]
 
 
+@pytest.mark.kind("delete_for_me", "api")
 async def test_what_is_deleted_on_the_phone_is_hidden_here(owner: Person) -> None:
     stage = await three(owner)
     await stage.deliver(stage.inbound("second", phone="+628110000101"))

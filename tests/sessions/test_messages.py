@@ -44,6 +44,7 @@ async def _has(blazz: Blazz, body: str) -> bool:
     return body in await blazz.bodies(from_me=False)
 
 
+@pytest.mark.kind("receipt", "receive", "network")
 async def test_a_customers_text_is_stored_and_answered_up_to_read(tmp_path: Path) -> None:
     async with simulated_network(tmp_path / "network") as network, running(tmp_path / "blazz", network) as blazz:
         number, customer = await conversation(blazz, network)
@@ -123,6 +124,7 @@ async def test_pictures_go_both_ways(tmp_path: Path) -> None:
         assert not list((blazz.settings.engine_media_dir / "in").iterdir())
 
 
+@pytest.mark.kind("typing", "send", "receive", "network")
 async def test_typing_is_shown_in_both_directions(tmp_path: Path) -> None:
     async with simulated_network(tmp_path / "network") as network, running(tmp_path / "blazz", network) as blazz:
         number, customer = await conversation(blazz, network)
@@ -158,6 +160,7 @@ async def test_typing_is_shown_in_both_directions(tmp_path: Path) -> None:
         await watching
 
 
+@pytest.mark.kind("receipt", "send")
 async def test_reading_here_turns_the_customers_ticks_blue(tmp_path: Path) -> None:
     async with simulated_network(tmp_path / "network") as network, running(tmp_path / "blazz", network) as blazz:
         number, customer = await conversation(blazz, network)

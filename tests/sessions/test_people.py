@@ -157,6 +157,7 @@ async def test_a_number_hides_until_it_may_show_and_somebody_looks(tmp_path: Pat
             end()
 
 
+@pytest.mark.kind("system", "receive", "network")
 async def test_a_changed_security_code_is_told_once_in_the_chat_and_kept(tmp_path: Path) -> None:
     async with simulated_network(tmp_path / "network") as network, running(tmp_path / "blazz", network) as blazz:
         number, customer, who = await in_touch(blazz, network)

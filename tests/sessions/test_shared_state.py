@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import RowMapping
 
 from blazz.contacts.tables import contacts
+from blazz.kit import failpoints
 from blazz.kit.time import utc_now
 from blazz.messaging import settings
 from blazz.messaging.history_model import FOREVER
@@ -81,6 +82,7 @@ async def change(blazz: Blazz, **values: Any) -> None:
 
 
 @pytest.mark.kind("star", "receive")
+@pytest.mark.kind("delete_for_me", "receive", "network")
 async def test_what_is_set_on_the_phone_is_set_here(blazz: Blazz, network: Network) -> None:
     number, customer = await conversation(blazz, network)
     await network.settings.change_chat(number.phone, customer, archived=True, muted_until_ms=-1)
@@ -199,3 +201,43 @@ async def test_an_engine_host_that_is_killed_brings_settings_again(blazz: Blazz,
     await network.settings.change_chat(number.phone, customer, archived=True)
     os.kill(blazz.engine_pid, signal.SIGKILL)
     await becomes(blazz, archived=True)
+
+
+async def test_a_change_whose_record_fails_is_sent_again_and_means_the_same(
+    blazz: Blazz, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLAZZ_TEST_MODE", "1")
+    number, customer = await conversation(blazz, network)
+
+    async def pinned() -> bool:
+        return network.settings.of_chat(number.phone, customer).pinned
+
+    failpoints.arm("state.sent_before_record", "error@1")
+    try:
+        await change(blazz, pinned=True)
+        await eventually(lambda: _reached("state.sent_before_record"), what="the failure")
+        assert await pinned()
+        assert not await _nothing_waits(blazz), "it was not recorded as sent"
+    finally:
+        failpoints.disarm("state.sent_before_record")
+    await eventually(lambda: _nothing_waits(blazz), what="the record", within_s=40)
+    assert await pinned()
+    await becomes(blazz, pinned_at=True)
+
+
+async def test_a_setting_that_could_not_be_stored_comes_again(
+    blazz: Blazz, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLAZZ_TEST_MODE", "1")
+    number, customer = await conversation(blazz, network)
+    failpoints.arm("state.before_store", "error@1")
+    try:
+        await network.settings.change_chat(number.phone, customer, archived=True)
+        await eventually(lambda: _reached("state.before_store"), what="the failure")
+    finally:
+        failpoints.disarm("state.before_store")
+    await becomes(blazz, archived=True)
+
+
+async def _reached(point: str) -> bool:
+    return bool(failpoints._reached.get(point))
