@@ -124,7 +124,9 @@ async def test_files_are_kept_under_their_hash(wire_network: Network) -> None:
     assert b" 200 " in again
 
 
-@pytest.mark.parametrize("target", [b"/v/t62.7118-24/../../whatsim.db", b"/v/t62.7118-24/" + b"0" * 64 + b".enc", b"/x"])
+@pytest.mark.parametrize(
+    "target", [b"/v/t62.7118-24/../../whatsim.db", b"/v/t62.7118-24/" + b"0" * 64 + b".enc", b"/x"]
+)
 async def test_nothing_else_can_be_downloaded(wire_network: Network, target: bytes) -> None:
     assert b" 404 " in await exchange(wire_network, b"GET " + target + b" HTTP/1.1\r\n\r\n")
 
