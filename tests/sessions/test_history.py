@@ -160,6 +160,47 @@ async def test_an_engine_host_that_is_killed_in_between_loses_and_doubles_nothin
         assert len(await blazz.events("session.disconnected")) >= 1
 
 
+async def test_an_engine_host_that_dies_before_a_piece_begins_it_again(
+    tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached = tmp_path / "reached"
+    monkeypatch.setenv("BLAZZ_TEST_MODE", "1")
+    monkeypatch.setenv("BLAZZ_FAILPOINTS", "engine.history.piece=kill")  # read by the engine host when it starts
+    monkeypatch.setenv("BLAZZ_FAILPOINT_LOG", str(reached))
+    phone = (await network.create_phone()).number
+    await network.history.fill(phone, chats=60, per_chat=3)
+    async with running(tmp_path / "blazz", network) as blazz:
+        number = await blazz.link(phone)
+
+        async def died() -> bool:
+            return reached.exists() and "engine.history.piece" in reached.read_text()
+
+        await eventually(died, what="the end of the engine host")
+        monkeypatch.delenv("BLAZZ_FAILPOINTS")
+        await done(blazz, number, messages=180)
+        assert len({row["wa_message_id"] for row in await blazz.messages()}) == 180
+
+
+async def test_a_phone_that_could_not_be_told_of_an_import_is_told_later(
+    tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLAZZ_TEST_MODE", "1")
+    phone = (await network.create_phone()).number
+    await network.history.fill(phone, chats=5, per_chat=2)
+    async with running(tmp_path / "blazz", network) as blazz:
+        failpoints.arm("history.stored", "error")
+        try:
+            number = await blazz.link(phone)
+            await eventually(lambda: _has_failed_once(blazz), what="the failure behind the last piece")
+        finally:
+            failpoints.disarm("history.stored")
+        await blazz.stop()
+        await blazz.start()
+        await blazz.status(number.account_id, "connected")
+        await done(blazz, number, messages=10)
+        assert {row["state"] for row in await blazz.rows(history_imports)} == {"done"}
+
+
 async def _has_failed_once(blazz: Blazz) -> bool:
     return any(row["attempts"] for row in await blazz.rows(history_imports))
 

@@ -11,6 +11,7 @@ import contextlib
 import uuid
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Sequence
+from http import HTTPStatus
 from itertools import groupby
 
 import structlog
@@ -42,6 +43,7 @@ _QUEUE = 4_000  # beyond it the stream is not read
 _GROUP = 200
 _POLL_S = 15.0
 _AGAIN_S = 1.0
+_FIRST_PAUSE_S, _LAST_PAUSE_S = 0.2, 5.0  # while the database takes nothing
 _SETTLE_S = 0.05  # many sessions that connect at once are one look
 _SYNCS = 8  # at once
 _DUE = 64
@@ -118,18 +120,28 @@ class SharedState:
                 await self._store(session, [event for _, event in items])
 
     async def _store(self, session: Session, events: Sequence[pb.Event]) -> None:
+        """Store changes in the order in which they came. What the database does not take now is tried until it does:
+        the host sends it again only on its next stream, and a version must not overtake the changes it stands for.
+        """
         tags = [event.tag for event in events]
-        try:
-            failpoints.reach("state.before_store")
-            owned = await self._database.write(Workspace(session.workspace_id), self._unit, session, events)
-        except BlazzError as error:
-            _log.warning("shared state not stored", account=str(session.account_id), code=error.code)
-            self._answer((), tags)
-            return
-        except Exception:  # noqa: BLE001 - one bad setting must not hold up the rest
-            _log.exception("shared state", account=str(session.account_id))
-            await self._one_by_one(session, events)
-            return
+        pause = _FIRST_PAUSE_S
+        while True:
+            try:
+                failpoints.reach("state.before_store")
+                owned = await self._database.write(Workspace(session.workspace_id), self._unit, session, events)
+            except (BlazzError, OSError) as error:
+                if isinstance(error, BlazzError) and error.status != HTTPStatus.SERVICE_UNAVAILABLE:
+                    await self._one_by_one(session, events)  # it would be refused for ever
+                    return
+                _log.warning("shared state not stored", account=str(session.account_id), reason=str(error)[:200])
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LAST_PAUSE_S)
+            except Exception:  # noqa: BLE001 - one bad setting must not hold up the rest
+                _log.exception("shared state", account=str(session.account_id))
+                await self._one_by_one(session, events)
+                return
+            else:
+                break
         self._answer(tags if owned else (), () if owned else tags)
         if any(event.HasField("history_notice") for event in events):
             self.announced()
@@ -201,14 +213,27 @@ class SharedState:
             accounts = [session.account_id for session in self._registry if session.connected and not session.leaving]
             try:
                 due = await self._database.read(scope, requests.due, accounts, utc_now(), _DUE)
-                for request in due:
-                    await self._send(request)
-                if len(due) == _DUE:
-                    self._wake.set()
             except BlazzError as error:
-                _log.warning("requests to phones not sent", code=error.code)
+                _log.warning("requests to phones not read", code=error.code)
+                continue
             except Exception:  # noqa: BLE001 - a defect in one pass must not end the sending
-                _log.exception("requests to phones")
+                _log.exception("requests to phones not read")
+                continue
+            if any([await self._try(request) for request in due]) and len(due) == _DUE:
+                self._wake.set()
+
+    async def _try(self, request: PhoneRequest) -> bool:
+        """Send one and return whether nothing failed here; whatever happens to it, the others get their turn."""
+        account = str(request.account_id)
+        try:
+            await self._send(request)
+            return True
+        except (BlazzError, OSError) as error:
+            _log.warning("a request to a phone was not sent or not recorded", account=account, reason=str(error)[:200])
+            self._look_again(2 * _AGAIN_S)
+        except Exception:  # noqa: BLE001 - a defect with one request must not end the sending
+            _log.exception("requests to phones", account=account)
+        return False
 
     async def _send(self, request: PhoneRequest) -> None:
         session = self._registry.get(request.account_id)
