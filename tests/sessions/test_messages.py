@@ -128,7 +128,7 @@ async def test_pictures_go_both_ways(tmp_path: Path) -> None:
 async def test_typing_is_shown_in_both_directions(tmp_path: Path) -> None:
     async with simulated_network(tmp_path / "network") as network, running(tmp_path / "blazz", network) as blazz:
         number, customer = await conversation(blazz, network)
-        shows = "available_while_inbox_is_open"
+        shows: profiles.Presence = "available_while_inbox_is_open"
         await blazz.database.write(blazz.scope, profiles.set_presence, number.account_id, shows)
         (stored,) = await blazz.messages()
         seen: list[EphemeralEvent] = []

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from blazz.accounts import service as accounts
 from blazz.cluster import service as cluster
 from blazz.groups import storing
-from blazz.groups.facts import GroupFacts, Member
+from blazz.groups.facts import GroupFacts, Member, Role
 from blazz.groups.facts import Person as Participant
 from blazz.identity.tables import users
 from blazz.kit.db import Database, Platform, Tx, Workspace, metadata
@@ -99,9 +99,9 @@ async def link(owner: Person, account_id: uuid.UUID, phone: str = "+628110000001
 
 async def group(owner: Person, account_id: uuid.UUID, address: str = "120363000000000001@g.us") -> uuid.UUID:
     """Note that the number is in a group, as its session does."""
+    people: dict[str, Role] = {"628110000001": "admin", "628110000101": "member"}
     members = tuple(
-        Member(Participant(f"9{phone}@lid", f"+{phone}", f"9{phone}"), role)
-        for phone, role in (("628110000001", "admin"), ("628110000101", "member"))
+        Member(Participant(f"9{phone}@lid", f"+{phone}", f"9{phone}"), role) for phone, role in people.items()
     )
     facts = GroupFacts(
         address=address,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from sqlalchemy import Boolean, Float, Integer, Table, insert, update
 from blazz.cluster.commands import ChatState, OnWhatsApp, PairingCode, QrView
 from blazz.cluster.internal_client import InternalClient
 from blazz.cluster.pairing_commands import PasskeyView
+from blazz.cluster.people_commands import ProfileChange
 from blazz.cluster.remote import RemoteCommands
 from blazz.cluster.routing import OwnerDirectory
 from blazz.cluster.tables import assignments, instances
@@ -82,6 +83,32 @@ class NotingSessions:
     async def on_whatsapp(self, account_id: uuid.UUID, phones: list[str]) -> list[OnWhatsApp]:
         self._note("on_whatsapp", account_id, phones)
         return [OnWhatsApp(phone, True, f"{phone[1:]}@s.whatsapp.net", None) for phone in phones]
+
+    async def ask_groups(self, account_id: uuid.UUID, method: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        self._note("ask_groups", account_id, method, body)
+        return {}
+
+    async def refresh_contact(self, account_id: uuid.UUID, contact_id: uuid.UUID) -> None:
+        self._note("refresh_contact", account_id, contact_id)
+
+    async def set_blocked(self, account_id: uuid.UUID, address: str, *, blocked: bool) -> None:
+        self._note("set_blocked", account_id, address, blocked)
+
+    async def sync_blocks(self, account_id: uuid.UUID) -> None:
+        self._note("sync_blocks", account_id)
+
+    async def refresh_profile(self, account_id: uuid.UUID) -> None:
+        self._note("refresh_profile", account_id)
+
+    async def set_profile(self, account_id: uuid.UUID, change: ProfileChange) -> None:
+        self._note("set_profile", account_id, change)
+
+    async def privacy(self, account_id: uuid.UUID, changes: dict[str, str]) -> dict[str, str]:
+        self._note("privacy", account_id, changes)
+        return changes
+
+    async def watch_chat(self, account_id: uuid.UUID, address: str, contact_id: uuid.UUID | None) -> None:
+        self._note("watch_chat", account_id, address, contact_id)
 
     def _note(self, *asked: Any) -> None:
         self.asked.append(asked)

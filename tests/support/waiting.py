@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @overload
 async def eventually(
-    condition: Callable[[], Awaitable[T]], *, within_s: float = 20.0, what: str = "", every_s: float = 0.02
+    condition: Callable[[], Awaitable[T | None]], *, within_s: float = 20.0, what: str = "", every_s: float = 0.02
 ) -> T: ...
 @overload
 async def eventually(

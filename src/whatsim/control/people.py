@@ -94,7 +94,10 @@ class Profile(BaseModel):
                 email=view.business.email,
                 categories=view.business.categories,
                 timezone=view.business.timezone,
-                hours=[Hours(day=day, opens=opens, closes=closes) for day, opens, closes in view.business.hours],
+                hours=[
+                    Hours.model_validate({"day": day, "opens": opens, "closes": closes})
+                    for day, opens, closes in view.business.hours
+                ],
             )
         return cls(
             about=view.about,
@@ -146,7 +149,7 @@ async def rotate_identity(network: Net, number: Number) -> Profile:
 
 
 def _business(body: BusinessBody) -> Business:
-    hours = [(one.day, one.opens, one.closes) for one in body.hours]
+    hours: list[tuple[str, int, int]] = [(one.day, one.opens, one.closes) for one in body.hours]
     return Business(body.verified_name, body.address, body.email, list(body.categories), body.timezone, hours)
 
 

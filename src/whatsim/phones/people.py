@@ -115,7 +115,7 @@ class People:
 
     def _acquaintances(self, phone: Phone) -> list[Device]:
         """Return the linked devices of those who have a chat with the phone and are not blocked by it."""
-        found = []
+        found: list[Device] = []
         for number in phone.chats:
             peer = self._core.world.by_number.get(number)
             if peer is not None and peer is not phone and peer.id not in phone.profile.blocked:
