@@ -58,7 +58,8 @@ def test_a_first_conversation_with_a_customer(inbox: Inbox, demo: Demo) -> None:
     expect(bubble(conversation, "Wonderful! When can I pick them up?")).to_be_visible()
     page = inbox.page
     with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Attach a picture").click()
+        page.get_by_role("button", name="Attach", exact=True).click()
+        page.get_by_role("menuitem", name="Picture", exact=True).click()
     chooser.value.set_files({"name": "gayo.jpg", "mimeType": "image/jpeg", "buffer": coffee_picture()})
     inbox.reply("Any time before six. This is what they look like.")
     ayu.sees("Any time before six. This is what they look like.")
