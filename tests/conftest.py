@@ -1,10 +1,15 @@
-"""What every test shares: anyio on asyncio, and a CI run that fails when a required test was skipped."""
+"""What every test shares: anyio on asyncio, their order, and CI runs that fail when a required one is skipped."""
 
 from __future__ import annotations
 
 import pytest
 
 pytest_plugins = ["tests.required_tests", "tests.support.databases", "tests.support.fixtures", "pytester"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests come last: by then the tests that run beside them in `make test` have ended."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
 
 
 @pytest.fixture(scope="session")

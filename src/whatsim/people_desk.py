@@ -1,4 +1,4 @@
-"""What a phone's owner does about their profile and about others: about text, picture, privacy, blocks, a new number."""
+"""What a phone's owner does about their profile and about others: about, picture, privacy, blocks, a new number."""
 
 from __future__ import annotations
 

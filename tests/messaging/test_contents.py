@@ -64,8 +64,10 @@ def test_a_card_comes_out_as_it_was_written(name: str, company: str) -> None:
 def test_a_card_of_another_program_is_read() -> None:
     card = (
         "BEGIN:VCARD\r\nVERSION:3.0\r\nN:Rahma;Siti;;;\r\nFN:Siti Rahma\r\nORG:Shop\\, the;Sales\r\nTITLE:Boss\r\n"
-        "item1.TEL;waid=628110000102:+62 811-000-0102\r\nitem1.X-ABLabel:Mobile\r\nEMAIL;type=INTERNET;type=HOME:s@x.org\r\n"
-        "ADR;type=WORK:;;Street 1;Jakarta;;10110;Indonesia\r\nBDAY:1990-02-03\r\nNOTE:a very long\r\n  note\r\nEND:VCARD"
+        "item1.TEL;waid=628110000102:+62 811-000-0102\r\nitem1.X-ABLabel:Mobile\r\n"
+        "EMAIL;type=INTERNET;type=HOME:s@x.org\r\n"
+        "ADR;type=WORK:;;Street 1;Jakarta;;10110;Indonesia\r\nBDAY:1990-02-03\r\n"
+        "NOTE:a very long\r\n  note\r\nEND:VCARD"
     )
     found = contacts.read(card, "Siti")
     assert found.org is not None

@@ -88,6 +88,7 @@ func (s *Session) UserInfo(ctx context.Context, jids []string) ([]*pb.PersonInfo
 type names struct{ username, verified string }
 
 func (s *Session) names(ctx context.Context, asked []types.JID) (map[types.JID]names, error) {
+	//lint:ignore SA1019 the library has no other call that returns them
 	answer, err := s.client.DangerousInternals().Usync(ctx, asked, "query", "background", []waBinary.Node{
 		{Tag: "username"},
 		{Tag: "business", Content: []waBinary.Node{{Tag: "verified_name"}}},

@@ -80,11 +80,7 @@ def active(stored: Mapping[str, Any] | None, now: dt.datetime) -> list[Restricti
 
 def stops_until(held: Iterable[Restriction], *, new_chat: bool) -> dt.datetime | None:
     """Return until when sending is stopped by these; None when it is not. What has no end ends in the far future."""
-    ends = [
-        one.until or _NEVER
-        for one in held
-        if new_chat or one.existing_chats == "stopped"
-    ]
+    ends = [one.until or _NEVER for one in held if new_chat or one.existing_chats == "stopped"]
     return max(ends, default=None)
 
 

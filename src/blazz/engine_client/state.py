@@ -28,7 +28,7 @@ class StateClient:
         return int((await self._client.call(self._stub.Apply, request, _APPLY_S)).version)
 
     async def sync(self, ref: SessionRef, seen: Mapping[str, int]) -> list[str]:
-        """Have everything sent again that was missed; returns the collections that are read anew. Raises EngineError."""
+        """Have what was missed sent again; returns the collections that are read anew. Raises EngineError."""
         request = pb.SyncStateRequest(
             session_id=ref.session_id,
             epoch=ref.epoch,
