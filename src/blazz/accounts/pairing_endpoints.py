@@ -55,7 +55,7 @@ class CallsPut(RequestModel):
 @router.get(
     "/accounts/{account_id}/passkey",
     summary="The passkey that WhatsApp asks for",
-    responses=problems(401, 403, 404, 422),
+    responses=problems(401, 403, 404, 409, 422),
 )
 async def get_passkey(
     account_id: uuid.UUID, caller: WriterDep, database: DatabaseDep, commands: CommandsDep, response: Response

@@ -32,7 +32,7 @@ from blazz.groups.views import name_of
 from blazz.identity.caller import Caller
 from blazz.identity.dependencies import needs
 from blazz.kit.errors import conflict, invalid
-from blazz.kit.http import CommandsDep, CursorParam, DatabaseDep, LimitParam, MediaStoreDep, Page
+from blazz.kit.http import CommandsDep, CursorParam, DatabaseDep, LimitParam, MediaStoreDep, Page, problems
 from blazz.kit.time import from_unix_ms
 from blazz.media import service as media
 from blazz.messaging.schemas import ChatContact
@@ -59,7 +59,7 @@ async def list_groups(
     return Response(page.model_dump_json(), media_type="application/json")
 
 
-@router.post("/groups", summary="Make a group", status_code=201)
+@router.post("/groups", summary="Make a group", status_code=201, responses=problems(404))
 async def create_group(body: NewGroup, caller: Writer, database: DatabaseDep, commands: CommandsDep) -> GroupDetails:
     """Make a group on WhatsApp. People who let nobody add them are not in it; invite them by link."""
     account_id = await database.read(caller.scope, service.account_for, body.account_id)
@@ -79,7 +79,7 @@ async def create_group(body: NewGroup, caller: Writer, database: DatabaseDep, co
     return await _reread(caller, database, commands, account_id, made.jid, entered=True)
 
 
-@router.post("/groups/preview", summary="The group behind an invite link")
+@router.post("/groups/preview", summary="The group behind an invite link", responses=problems(404))
 async def preview_group(body: ByLink, caller: Reader, database: DatabaseDep, commands: CommandsDep) -> GroupPreview:
     """Show a group without joining it."""
     account_id = await database.read(caller.scope, service.account_for, body.account_id)
@@ -93,7 +93,7 @@ async def preview_group(body: ByLink, caller: Reader, database: DatabaseDep, com
     )
 
 
-@router.post("/groups/join", summary="Join a group by its invite link")
+@router.post("/groups/join", summary="Join a group by its invite link", responses=problems(404))
 async def join_group(body: ByLink, caller: Writer, database: DatabaseDep, commands: CommandsDep) -> Joined:
     """Join, or ask the admins where they approve of new members."""
     account_id = await database.read(caller.scope, service.account_for, body.account_id)
@@ -166,7 +166,7 @@ async def change_participants(
     return Outcomes(data=outcomes(reply, body.action))
 
 
-@router.get("/groups/{group_id}/invite", summary="The invite link of a group")
+@router.get("/groups/{group_id}/invite", summary="The invite link of a group", responses=problems(409))
 async def get_invite(group_id: uuid.UUID, caller: Reader, database: DatabaseDep, commands: CommandsDep) -> InviteLink:
     """Return the link by which people can join; only admins can ask for it."""
     target = await database.read(caller.scope, service.target, group_id, admin=True)
@@ -192,7 +192,7 @@ async def leave_group(group_id: uuid.UUID, caller: Writer, database: DatabaseDep
     await database.write(caller.scope, service.leave, group_id)
 
 
-@router.get("/groups/{group_id}/requests", summary="Who wants to join a group")
+@router.get("/groups/{group_id}/requests", summary="Who wants to join a group", responses=problems(409))
 async def list_requests(
     group_id: uuid.UUID, caller: Reader, database: DatabaseDep, commands: CommandsDep
 ) -> JoinRequests:

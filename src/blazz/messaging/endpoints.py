@@ -94,10 +94,21 @@ async def list_changes(
     return Response(page.model_dump_json(), media_type="application/json")
 
 
-@router.get("/schemas/message.json", tags=_MESSAGES, summary="JSON Schema of messages", response_model=None)
+class _SchemaResponse(Response):
+    media_type = "application/schema+json"
+
+
+@router.get(
+    "/schemas/message.json",
+    tags=_MESSAGES,
+    summary="JSON Schema of messages",
+    response_model=None,
+    response_class=_SchemaResponse,
+    responses={200: {"content": {_SchemaResponse.media_type: {"schema": {"type": "object"}}}}},
+)
 async def get_message_schema() -> Response:
     """Return the schema of a message to send (`SendMessage`) and of one that answers hold (`MessageView`)."""
-    return Response(message_schema(), media_type="application/schema+json")
+    return _SchemaResponse(message_schema())
 
 
 @router.get("/messages/{message_id}/receipts", tags=_MESSAGES, summary="Who has received and read a message")
