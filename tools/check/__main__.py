@@ -60,9 +60,9 @@ def checks() -> list[Check]:
     ]
 
 
-# Tests that mostly wait: for leases, restarts and whole clusters. They need little of the machine, but soon.
-_WAITING = ("tests/cluster/faults", "tests/processes", "tests/storage", "tests/faults", "tests/sessions/test_ends.py")
-_NICE = 10  # of the suite that runs beside them
+# Tests that mostly wait: for leases, restarts, whole clusters, the network. They need little of the machine, but soon.
+_WAITING = ("tests/cluster/faults", "tests/processes", "tests/storage", "tests/faults", "tests/sessions")
+_NICE = 5  # of the suite that runs beside them
 _MODEL = "tests/cluster/faults/test_model.py"
 
 
