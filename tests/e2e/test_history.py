@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.support import Demo, add_number, until
+from tests.e2e.support import Demo, add_number, start_demo, stop_demo, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.engine]
 _SHOP = "628110000007"
 
 
-def test_a_phones_past_is_imported_and_its_chats_are_put_in_order(page: Page, demo: Demo) -> None:
+@pytest.fixture
+def own_demo(tmp_path: Path) -> Iterator[Demo]:
+    """A demo of its own: what is pinned stays above everybody's chats."""
+    running = start_demo(tmp_path / "demo")
+    yield running
+    stop_demo(running)
+
+
+def test_a_phones_past_is_imported_and_its_chats_are_put_in_order(stranger: Page, own_demo: Demo) -> None:
+    page, demo = stranger, own_demo
+    page.goto(demo.ready["sign_in_url"])
+    page.wait_for_url("**/inbox*")
     phone = demo.phone(_SHOP, "Old shop")
     first, second, _ = phone.make_past(chats=3, messages_each=4)
     account_id = add_number(page, demo, "Old shop")
