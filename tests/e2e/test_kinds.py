@@ -73,10 +73,10 @@ def _newest(phone: Phone, kind: str) -> dict[str, Any]:
 @pytest.mark.kind("button", "page")
 @pytest.mark.kind("unsupported", "page")
 def test_whatever_a_customer_sends_is_shown(inbox: Inbox, demo: Demo) -> None:
-    fajar = demo.phone("628110000403", "Fajar Nugroho")
+    fajar = demo.phone("628110000403", "Farid Siregar")
     poll = {"question": "When do you deliver?", "options": ["Monday", "Tuesday"], "multiple": False}
     fajar.write("*Dear* shop,\n- latte\n- ~mocha~\nsee https://beans.example/a_b_c")
-    conversation = inbox.open_chat("Fajar Nugroho")
+    conversation = inbox.open_chat("Farid Siregar")
     notices = conversation.get_by_test_id("notice")
 
     said = conversation.get_by_role("article").first
@@ -132,7 +132,7 @@ def test_whatever_a_customer_sends_is_shown(inbox: Inbox, demo: Demo) -> None:
     fajar.send("reaction", {"message_id": fajar.sees("Two bags are ready.")["message_id"], "emoji": "👍"})
     expect(conversation.get_by_role("button", name="Reactions: 👍 1")).to_be_visible()
     fajar.send("timer", {"seconds": 604_800})
-    expect(notices.get_by_text("Fajar Nugroho set messages to disappear after 7 days.")).to_be_visible()
+    expect(notices.get_by_text("Farid Siregar set messages to disappear after 7 days.")).to_be_visible()
 
     _raw(fajar, _buttons())
     expect(conversation.get_by_role("list", name="Buttons").get_by_role("listitem")).to_have_text(["Small", "Large"])
@@ -145,7 +145,7 @@ def test_whatever_a_customer_sends_is_shown(inbox: Inbox, demo: Demo) -> None:
     _raw(fajar, event)
     expect(conversation.get_by_test_id("unsupported")).to_contain_text("(event)")
 
-    expect(inbox.chats.get_by_role("link").first).to_contain_text("Fajar Nugroho")
+    expect(inbox.chats.get_by_role("link").first).to_contain_text("Farid Siregar")
     screenshot(inbox.page, "kinds")
     assert violations(inbox.page) == []
 
