@@ -165,7 +165,8 @@ async def test_the_own_profile_is_changed_field_by_field(stage: Stage, asked: As
     problem(await owner.patch(path, {"picture": str(uuid.uuid4())}), 404, "not_found")
     assert len(asked.calls) == 3
     asked.away = True
-    problem(await owner.patch(path, {"about": "Open"}), 409, "session_not_running")
+    problem(await owner.patch(path, {"about": "Open", "presence": "hidden"}), 409, "session_not_running")
+    assert (await owner.get(path)).json()["presence"] == "available_while_inbox_is_open", "nothing was changed"
 
 
 async def test_privacy_has_words_of_ours_for_settings_of_whatsapps(stage: Stage, asked: Asked) -> None:

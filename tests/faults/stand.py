@@ -71,6 +71,14 @@ class Stand:
             with contextlib.suppress(ConnectionError):
                 await self.child.ask("send_text", self.account_id, self.customer, body)
 
+    async def we_send_files(self, count: int = 1) -> None:
+        """Queue `count` documents to the customer, each with a new serial as its caption."""
+        for _ in range(count):
+            caption = f"out-{len(self.outbound):04d}"
+            self.outbound.append(caption)
+            with contextlib.suppress(ConnectionError):
+                await self.child.ask("send_file", self.account_id, self.customer, caption)
+
     async def forget_refused(self) -> None:
         """Leave out what the dead process could not take any more: it was never accepted."""
         accepted = {row["body"] for row in await self.child.ask("messages") if row["from_me"]}

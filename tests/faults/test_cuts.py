@@ -73,6 +73,20 @@ async def test_an_outbound_message_survives_a_kill_at(point: str, tmp_path: Path
         await built.all_is_well()
 
 
+async def test_a_file_survives_a_kill_behind_its_upload(tmp_path: Path) -> None:
+    async with stand(tmp_path) as built:
+        await ready(built)
+        await built.child.start(failpoints="outbox.payload_stored=kill")
+        await built.connected()
+        await built.we_send_files(2)
+        await built.child.reached("outbox.payload_stored")
+        await built.child.died()
+        await built.child.start()
+        await built.connected()
+        await built.forget_refused()
+        await built.all_is_well()
+
+
 async def test_the_engine_killed_alone_is_started_again(tmp_path: Path) -> None:
     async with stand(tmp_path) as built:
         await ready(built)

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import uuid
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -158,6 +159,20 @@ class Host:
         from tests.support.product import Number
 
         return str(await self.blazz.send_text(Number(uuid.UUID(account_id), ""), to, body))
+
+    async def send_file(self, account_id: str, to: str, caption: str) -> str:
+        from blazz.media import service as media
+        from tests.support.product import Number
+
+        async def content() -> AsyncIterator[bytes]:
+            yield caption.encode()
+
+        blazz = self.blazz
+        file = await media.upload(
+            blazz.database, blazz.media_store, blazz.settings, blazz.scope, content(), "note.txt", "text/plain"
+        )
+        number = Number(uuid.UUID(account_id), "")
+        return str(await blazz.send(number, to, "document", id=str(file["id"]), caption=caption))
 
     async def messages(self) -> list[dict[str, Any]]:
         names = ("body", "from_me", "state", "kind", "error_code", "flags")

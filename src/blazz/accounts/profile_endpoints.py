@@ -114,12 +114,12 @@ async def patch_account_profile(
             _check_picture(tx, body.picture)
 
     await database.read(caller.scope, check)
-    if body.presence is not None:
-        await database.write(caller.scope, profiles.set_presence, account_id, body.presence)
     remove = "picture" in body.model_fields_set and body.picture is None
     change = ProfileChange(body.name, body.about, body.picture, remove)
     if change != ProfileChange():
         await commands.set_profile(account_id, change)
+    if body.presence is not None:  # last: where WhatsApp refuses, nothing has changed
+        await database.write(caller.scope, profiles.set_presence, account_id, body.presence)
     return await database.read(caller.scope, _profile, account_id)
 
 

@@ -40,10 +40,12 @@ from blazz.sessions.history import HistoryImports
 from blazz.sessions.ingest import Ingest
 from blazz.sessions.outbox import Outbox
 from blazz.sessions.people import People
+from blazz.sessions.people_news import NEWS as PEOPLE_NEWS
 from blazz.sessions.people_news import PeopleNews
 from blazz.sessions.pictures import Pictures
 from blazz.sessions.presence import PresenceKeeper
 from blazz.sessions.registry import Session
+from blazz.sessions.shared_state import NEWS as STATE_NEWS
 from blazz.sessions.shared_state import SharedState
 from blazz.sessions.storage.chore import StorageChore
 from blazz.sessions.storage.database import DatabaseStorage, DatabaseStorageChore, require_kind
@@ -192,10 +194,12 @@ class Instance:
         people = People(database, lambda: supervisor.client, Pictures(database, settings, self._media_store))
         self.presence = PresenceKeeper(database, lambda: supervisor.speaking_client)
         supervisor.connected_hooks.append(self.presence.connected)
-        supervisor.people_news = news = PeopleNews(database, people, supervisor.answer)
-        supervisor.shared_state = shared = SharedState(
+        news = PeopleNews(database, people, supervisor.answer)
+        supervisor.takers |= dict.fromkeys(PEOPLE_NEWS, news.desk.put)
+        shared = SharedState(
             database, supervisor.registry, lambda: supervisor.speaking_client, self._secret_box, supervisor.answer
         )
+        supervisor.takers |= dict.fromkeys(STATE_NEWS, shared.put)
         imports = HistoryImports(
             database, supervisor.registry, lambda: supervisor.speaking_client, self._secret_box, shared.stale
         )
@@ -205,22 +209,22 @@ class Instance:
         imports.start()
         groups = GroupKeeper(database, lambda: supervisor.speaking_client, supervisor.answer, people.picture)
         news.group_picture = partial(groups.look_at, again=True)
-        supervisor.takers |= dict.fromkeys(GROUP_NEWS, groups.put)
+        supervisor.takers |= dict.fromkeys(GROUP_NEWS, groups.desk.put)
         supervisor.connected_hooks.append(groups.connected)
-        groups.start()
+        groups.desk.start()
         self._commands = InProcessCommands(database, supervisor, people, self.presence, groups)
         calls = CallDesk(database, lambda: supervisor.speaking_client, supervisor.answer)
-        supervisor.takers["call"] = calls.put
-        calls.start()
-        news.start()
+        supervisor.takers["call"] = calls.desk.put
+        calls.desk.start()
+        news.desk.start()
         self.ingest.start()
         self.outbox.start()
         self.downloads.start()
         # ended in this order: no new sends, no new rows, then the sessions
         self._parts.push_async_callback(supervisor.stop)
         self._parts.push_async_callback(self.ingest.stop)
-        self._parts.push_async_callback(news.stop)
-        self._parts.push_async_callback(calls.stop)
+        self._parts.push_async_callback(news.desk.stop)
+        self._parts.push_async_callback(calls.desk.stop)
         self._parts.push_async_callback(people.stop)
         self._parts.push_async_callback(groups.stop)
         self._parts.push_async_callback(shared.stop)

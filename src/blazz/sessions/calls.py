@@ -1,12 +1,7 @@
-"""Incoming calls: shown while they ring, written down, and declined where the number's setting says so.
-
-One after the other: calls come now and then. Each stage is confirmed to WhatsApp only once it is stored.
-"""
+"""Incoming calls: shown while they ring, written down, and declined where the number's setting says so."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Callable, Iterable
 
 import structlog
@@ -19,11 +14,11 @@ from blazz.engine_client.calls import CallsClient
 from blazz.events.ephemeral import EphemeralEvent, Ephemerals
 from blazz.kit import failpoints
 from blazz.kit.db import Database, Tx, Workspace
-from blazz.kit.errors import BlazzError
 from blazz.kit.time import from_unix_ms, utc_now
 from blazz.messaging import phone_calls
 from blazz.messaging.phone_calls import CallNews, CallStored, Stage
 from blazz.sessions.addresses import bare, canonical, lid_of, phone_of
+from blazz.sessions.desk import Desk
 from blazz.sessions.registry import Session
 
 _log = structlog.get_logger(__name__)
@@ -37,7 +32,7 @@ _STAGES: dict[int, Stage] = {
 
 
 class CallDesk:
-    """Stores the stages of calls in the order of their arrival."""
+    """Stores the stages of calls in the order of their arrival; `desk` takes them."""
 
     def __init__(
         self,
@@ -47,41 +42,7 @@ class CallDesk:
     ) -> None:
         self._database = database
         self._client = client
-        self._answer = answer
-        self._waiting: asyncio.Queue[tuple[Session, pb.Event]] = asyncio.Queue(_QUEUE)
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin to store."""
-        self._task = asyncio.create_task(self._run(), name="calls")
-
-    async def stop(self) -> None:
-        """End; what still waits is delivered again. Idempotent."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-
-    async def put(self, session: Session, event: pb.Event) -> None:
-        """Take one stage of a call."""
-        await self._waiting.put((session, event))
-
-    async def _run(self) -> None:
-        while True:
-            session, event = await self._waiting.get()
-            stored = True
-            try:
-                stored = await self._take(session, event)
-            except BlazzError as error:
-                stored = error.status < 500
-                _log.warning("call not stored", account=str(session.account_id), code=error.code)
-            except OSError as error:
-                stored = False
-                _log.warning("call not stored", account=str(session.account_id), error=str(error))
-            except Exception:  # noqa: BLE001 - one bad call must not end the rest
-                _log.exception("call")
-            self._answer([event.tag] if stored else (), () if stored else [event.tag])
+        self.desk = Desk("calls", _QUEUE, self._take, answer)
 
     async def _take(self, session: Session, event: pb.Event) -> bool:
         """Store one stage; False when the session has a newer owner."""

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -21,6 +21,7 @@ from blazz.groups.facts import GroupChange, GroupFacts, Person
 from blazz.kit import failpoints
 from blazz.kit.db import Database, Tx, Workspace
 from blazz.kit.errors import BlazzError, conflict, not_found
+from blazz.sessions.desk import Desk
 from blazz.sessions.pictures import Picture
 from blazz.sessions.registry import Session
 from blazz.sessions.tasks import TaskSet
@@ -39,13 +40,13 @@ PictureFetcher = Callable[[Session, str, str | None], Awaitable[Picture]]
 
 
 class GroupKeeper:
-    """Stores news of groups in order, and reads all groups of a session now and then."""
+    """Stores news of groups in order (`desk` takes them), and reads all groups of a session now and then."""
 
     def __init__(
         self,
         database: Database,
         client: Callable[[], EngineClient | None],
-        answer: Callable[[Sequence[int], Sequence[int]], None],
+        answer: Callable[[Iterable[int], Iterable[int]], None],
         fetch_picture: PictureFetcher,
     ) -> None:
         self._fetch_picture = fetch_picture
@@ -56,35 +57,14 @@ class GroupKeeper:
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._read_at: dict[uuid.UUID, float] = {}
         self._looking: dict[tuple[uuid.UUID, str], bool] = {}  # and whether it changed again meanwhile
-        self._queue: asyncio.Queue[tuple[Session, pb.Event]] = asyncio.Queue(_MAX_QUEUE)
-
-    def start(self) -> None:
-        """Begin to store."""
-        self._tasks.start(self._run(), "group-news")
+        self.desk = Desk("group-news", _MAX_QUEUE, self._take, answer, self._read_soon)
 
     async def stop(self) -> None:
         """End; what waits is delivered again after the next start."""
+        await self.desk.stop()
         await self._tasks.stop()
 
     # -- news ---------------------------------------------------------------------------------------------------
-
-    async def put(self, session: Session, event: pb.Event) -> None:
-        """Queue news; waits while too many are queued."""
-        await self._queue.put((session, event))
-
-    async def _run(self) -> None:
-        while True:
-            session, event = await self._queue.get()
-            try:
-                stored = await self._take(session, event)
-            except Exception as error:  # noqa: BLE001 - one bad event must not end the storing
-                content = not isinstance(error, BlazzError) and not isinstance(error, OSError)
-                _log.exception("news of a group not stored", account=str(session.account_id), given_up=content)
-                stored = content  # it would fail again; the next reading of all groups brings what it said
-                if content:
-                    self._tasks.start(self._read(session), "groups-after-failure")
-            if event.needs_ack:
-                self._answer([event.tag] if stored else [], [] if stored else [event.tag])
 
     async def _take(self, session: Session, event: pb.Event) -> bool:
         failpoints.reach("groups.before_store")
@@ -108,8 +88,11 @@ class GroupKeeper:
         """Read the session's groups in the background, unless that was done lately."""
         last = self._read_at.get(session.account_id)
         if last is None or time.monotonic() - last > _AGAIN_S:
-            self._read_at[session.account_id] = time.monotonic()
-            self._tasks.start(self._read_quietly(session), "groups-read")
+            self._read_soon(session)
+
+    def _read_soon(self, session: Session) -> None:
+        self._read_at[session.account_id] = time.monotonic()
+        self._tasks.start(self._read_quietly(session), "groups-read")
 
     async def _read_quietly(self, session: Session) -> None:
         async with self._slots:

@@ -1,13 +1,10 @@
 """News of people that WhatsApp sends unasked: pictures, about texts, names, blocks, security codes.
 
-One after the other: news come now and then. What is missed is seen at the next look-up, but for a changed security
-code, which is acknowledged only once it is stored.
+What is missed is seen at the next look-up, but for a changed security code, which WhatsApp tells until it is stored.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import uuid
 from collections.abc import Callable, Iterable
 
@@ -21,11 +18,11 @@ from blazz.cluster import ownership
 from blazz.contacts import profiles
 from blazz.contacts import service as contacts
 from blazz.kit.db import Database, Tx, Workspace
-from blazz.kit.errors import BlazzError
 from blazz.kit.time import from_unix_ms
 from blazz.messaging import notices
 from blazz.messaging.lookup import direct_chat
 from blazz.sessions.addresses import lid_of, phone_of
+from blazz.sessions.desk import Desk
 from blazz.sessions.people import People
 from blazz.sessions.registry import Session
 
@@ -36,48 +33,16 @@ NEWS = frozenset({"picture", "about", "business_name", "push_name", "block_list"
 
 
 class PeopleNews:
-    """Stores news in the order of their arrival."""
+    """Stores news in the order of their arrival; `desk` takes events whose body is one of `NEWS`."""
 
     def __init__(
         self, database: Database, people: People, answer: Callable[[Iterable[int], Iterable[int]], None]
     ) -> None:
         self._database = database
         self._people = people
-        self._answer = answer
+        self.desk = Desk("people-news", _QUEUE, self._take, answer)
         self.group_picture: Callable[[Session, str], None] | None = None
         """Told when the picture of a group has changed."""
-        self._waiting: asyncio.Queue[tuple[Session, pb.Event]] = asyncio.Queue(_QUEUE)
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin to store."""
-        self._task = asyncio.create_task(self._run(), name="people-news")
-
-    async def stop(self) -> None:
-        """End; what still waits unacknowledged comes again. Idempotent."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-
-    async def put(self, session: Session, event: pb.Event) -> None:
-        """Take an event whose body is one of `NEWS`."""
-        await self._waiting.put((session, event))
-
-    async def _run(self) -> None:
-        while True:
-            session, event = await self._waiting.get()
-            stored = True
-            try:
-                stored = await self._take(session, event)
-            except BlazzError as error:
-                stored = error.status < 500
-                _log.warning("news of a person not stored", account=str(session.account_id), code=error.code)
-            except Exception:  # noqa: BLE001 - one bad event must not end the rest
-                _log.exception("news of a person")
-            if event.needs_ack:
-                self._answer([event.tag] if stored else (), () if stored else [event.tag])
 
     async def _take(self, session: Session, event: pb.Event) -> bool:
         """Store one event; False when the session has a newer owner."""

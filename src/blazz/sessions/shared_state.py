@@ -149,6 +149,7 @@ class SharedState:
     async def _one_by_one(self, session: Session, events: Sequence[pb.Event]) -> None:
         """Store what can be stored; what cannot is lost, and said in the log."""
         if len(events) == 1:
+            _log.error("a setting or an announcement is lost", account=str(session.account_id))
             self._answer([events[0].tag], ())
             return
         for event in events:

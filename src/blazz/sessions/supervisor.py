@@ -36,13 +36,10 @@ from blazz.sessions.lease import Lease, LeaseHooks
 from blazz.sessions.limits import LimitDesk, LimitHooks
 from blazz.sessions.outdated import ClientAlarmDesk
 from blazz.sessions.passkeys import Passkeys
-from blazz.sessions.people_news import NEWS, PeopleNews
 from blazz.sessions.phone_signs import PhoneSigns
 from blazz.sessions.quarantine import Quarantine
 from blazz.sessions.registry import Registry, Session
 from blazz.sessions.reports import ReportHooks, Reports
-from blazz.sessions.shared_state import NEWS as STATE_NEWS
-from blazz.sessions.shared_state import SharedState
 from blazz.sessions.statuses import Change, StatusBoard
 from blazz.sessions.storage.verdicts import start_failure
 from blazz.sessions.stores import put_aside, store_path
@@ -76,8 +73,6 @@ class Supervisor:
         self._locks: dict[uuid.UUID, asyncio.Lock] = {}
         self._lock_users: Counter[uuid.UUID] = Counter()
         self.ingest: Ingest | None = None
-        self.people_news: PeopleNews | None = None
-        self.shared_state: SharedState | None = None
         self._tasks = TaskSet()
         self._stream: EventStream | None = None
         self._starts = asyncio.Semaphore(_STARTS)
@@ -108,6 +103,8 @@ class Supervisor:
             "passkey_confirmation": self.passkeys.take,
             "reachout_timelock": self.limits.take,
             "message_cap": self.limits.take,
+            "chat_presence": self._ephemeral.take,
+            "presence": self._ephemeral.take,
         }
         """Who takes which bodies of events, and answers their tags."""
         hooks = KeeperHooks(up=self._engine_up, stream=self._read, down=self._engine_down)
@@ -239,12 +236,6 @@ class Supervisor:
                 if session is None or self.ingest is None:
                     if event.needs_ack:
                         self.answer(refused=(event.tag,))
-                elif kind in ("chat_presence", "presence"):
-                    self._ephemeral.take(session, event)
-                elif kind in NEWS and self.people_news is not None:
-                    await self.people_news.put(session, event)
-                elif kind in STATE_NEWS and self.shared_state is not None:
-                    await self.shared_state.put(session, event)
                 elif (taker := self.takers.get(kind or "")) is not None:
                     await self._hand(taker, session, event)
                 elif is_stored(event):
@@ -257,7 +248,8 @@ class Supervisor:
         self, taker: Callable[[Session, pb.Event], Awaitable[None] | None], session: Session, event: pb.Event
     ) -> None:
         if session.epoch != event.epoch:
-            self.answer(stored=(event.tag,))
+            if event.needs_ack:
+                self.answer(refused=(event.tag,))  # it comes again, under the epoch that the session has now
             return
         waiting = taker(session, event)
         if waiting is not None:
