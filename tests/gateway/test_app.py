@@ -81,12 +81,12 @@ async def test_an_unexpected_failure_tells_nothing_but_the_request_id(
     owner: Person, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     async def broken(*args: object, **kwargs: object) -> None:
-        raise RuntimeError("the secret is 42")
+        raise RuntimeError("the secret is Rumpelstiltskin")
 
     monkeypatch.setattr(owner.running.database, "read", broken)
     answer = await owner.get("/api-keys")
     document = problem(answer, 500, "internal_error")
-    assert "42" not in answer.text
+    assert "Rumpelstiltskin" not in answer.text
     assert document["request_id"] in capfd.readouterr().out
 
 

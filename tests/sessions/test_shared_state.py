@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import RowMapping
 
+from blazz._generated.engine import engine_pb2 as pb
 from blazz.contacts.tables import contacts
 from blazz.kit import failpoints
 from blazz.kit.time import utc_now
@@ -21,6 +22,8 @@ from blazz.messaging.history_model import FOREVER
 from blazz.messaging.state_schemas import ChatChange
 from blazz.messaging.state_tables import labels, phone_requests
 from blazz.messaging.tables import chats, messages
+from blazz.sessions.registry import Session
+from blazz.sessions.shared_state import NEWS
 from tests.support.network import simulated_network
 from tests.support.product import Blazz, Number, running, text
 from tests.support.waiting import eventually
@@ -182,7 +185,12 @@ async def test_settings_that_a_dying_engine_host_had_are_not_lost(blazz: Blazz, 
     number, customer = await conversation(blazz, network)
     await network.settings.change_chat(number.phone, customer, pinned=True)
     await becomes(blazz, pinned_at=True)
-    blazz.instance.supervisor.shared_state = None  # what comes now is acknowledged and forgotten
+    supervisor = blazz.instance.supervisor
+
+    def forget(_session: Session, event: pb.Event) -> None:
+        supervisor.answer(stored=(event.tag,))
+
+    supervisor.takers |= dict.fromkeys(NEWS, forget)
     await network.settings.change_chat(number.phone, customer, archived=True)
     await eventually(lambda: _all_confirmed(network), what="the change at the engine host")
     await blazz.stop()

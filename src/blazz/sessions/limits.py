@@ -206,6 +206,8 @@ class LimitDesk:
             restrictions.restrict(tx, session.workspace_id, session.account_id, restriction)
             if restriction.until is not None:
                 holding.keep_waiting(tx, session.workspace_id, session.account_id, restriction.until)
+            elif restriction.kind == "banned":
+                _fail_some(tx, session)
 
         return Change(session, apply)
 
@@ -287,12 +289,8 @@ class LimitDesk:
                 self._board.post(change)
 
     async def _fail_queued(self, session: Session) -> None:
-        """Fail what waits: a number that is banned for good sends nothing any more."""
+        """Fail what is left of a long queue after the unit that stored the ban."""
         left = True
-
-        def apply(tx: Tx) -> bool:
-            text = "WhatsApp has banned this number for good."
-            return holding.fail_all(tx, session.workspace_id, session.account_id, _BANNED_CODE, text)
 
         def note(more: object) -> None:
             nonlocal left
@@ -303,7 +301,13 @@ class LimitDesk:
             left = False
 
         while left:
-            await self._board.write(Change(session, apply, then=note, dropped=dropped))
+            await self._board.write(Change(session, lambda tx: _fail_some(tx, session), then=note, dropped=dropped))
+
+
+def _fail_some(tx: Tx, session: Session) -> bool:
+    """Fail what waits of a number that is banned for good, as much as a unit takes; returns whether more is left."""
+    text = "WhatsApp has banned this number for good."
+    return holding.fail_all(tx, session.workspace_id, session.account_id, _BANNED_CODE, text)
 
 
 def _restriction(

@@ -20,6 +20,7 @@ INTEROP_JID, FB_JID, AD_JID = 245, 246, 247
 LIST_8, LIST_16 = 248, 249
 JID_PAIR = 250
 HEX_8, BINARY_8, BINARY_20, BINARY_32, NIBBLE_8 = 251, 252, 253, 254, 255
+_JIDS = frozenset({INTEROP_JID, FB_JID, AD_JID, JID_PAIR})
 
 MAX_STANZA = 1 << 24  # the frame length has three bytes
 MAX_DEPTH = 32
@@ -291,21 +292,28 @@ class _Reader:
             return self._packed(nibbles=True)
         if form == HEX_8:
             return self._packed(nibbles=False)
+        if form in _JIDS:
+            return self._jid(form)
+        raise WireError(f"unknown form {form}")
+
+    def _jid(self, form: int) -> str:
         if form == JID_PAIR:
-            user = self._text()
-            return f"{user}@{self._text()}"
+            user = self._part()
+            return f"{user}@{self._part()}"
         if form == AD_JID:
             domain, device = self._byte(), self._byte()
-            user = self._text()
-            server = _DOMAIN_NAMES.get(domain, "s.whatsapp.net")
-            return format_jid(user, device, server)
-        if form in (FB_JID, INTEROP_JID):
-            user = self._text()
-            device = self._number(2)
-            if form == INTEROP_JID:
-                self._take(2)
-            return format_jid(user, device, self._text())
-        raise WireError(f"unknown form {form}")
+            return format_jid(self._part(), device, _DOMAIN_NAMES.get(domain, "s.whatsapp.net"))
+        user = self._part()
+        device = self._number(2)
+        if form == INTEROP_JID:
+            self._take(2)
+        return format_jid(user, device, self._part())
+
+    def _part(self) -> str:
+        """Read a user or a server; a JID inside a JID is refused, as it would nest without end."""
+        if self._data[self._at] in _JIDS:
+            raise WireError("JID inside a JID")
+        return self._text()
 
     def _packed(self, *, nibbles: bool) -> str:
         header = self._byte()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatsim.wire.binary import MAX_DEPTH, Node, decode, encode
+from whatsim.wire.binary import JID_PAIR, LIST_8, MAX_DEPTH, Node, decode, encode
 from whatsim.wire.errors import WireError
 
 words = st.one_of(
@@ -63,6 +63,11 @@ def test_deep_nesting_is_refused() -> None:
         node = Node("a", {}, [node])
     with pytest.raises(WireError):
         decode(encode(node))
+
+
+def test_a_jid_inside_a_jid_is_refused() -> None:
+    with pytest.raises(WireError, match="JID inside a JID"):
+        decode(bytes([0, LIST_8, 3, 3]) + bytes([JID_PAIR]) * 5_000)
 
 
 def test_large_lists_and_large_content_use_the_wider_forms() -> None:
