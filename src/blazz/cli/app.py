@@ -76,7 +76,8 @@ def up(
     """Run Blazz on this machine: web page, API, sessions and background work in one process on SQLite.
 
     With --instances N (2 or more) each role has processes of its own on an embedded PostgreSQL: an instance that dies
-    is replaced by the others within seconds. A data directory stays with what it was made for.
+    is replaced by the others within seconds. A data directory stays with what it was made for. So has each role on the
+    server that BLAZZ_DATABASE_URL names, also with one instance.
 
     At the first start a one-time code is printed; with it the first owner is created in the browser. Nothing here
     reaches WhatsApp until you link a number. Read docs/operations/first-real-number.md before you do.

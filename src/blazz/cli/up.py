@@ -36,7 +36,7 @@ def run(options: UpOptions) -> None:
     settings = settings_for(options.data_dir)
     changes = {"host": options.host, "port": options.port}
     settings = settings.model_copy(update={name: value for name, value in changes.items() if value is not None})
-    product = _build(settings, options)
+    product = build(settings, options)
     life.run(
         settings,
         product,
@@ -45,10 +45,14 @@ def run(options: UpOptions) -> None:
     )
 
 
-def _build(settings: Settings, options: UpOptions) -> Product | Fleet:
-    """One process on SQLite (or on the server that BLAZZ_DATABASE_URL names), or one per role."""
+def build(settings: Settings, options: UpOptions) -> Product | Fleet:
+    """Return what is to run: one process on SQLite; with several instances or on a server, one per role.
+
+    Others may work on the same server, so there every role takes part as they do: gateways reach all sessions, and a
+    worker watches the instances.
+    """
     network = options.network.settings()
-    if options.size.instances > 1:
+    if options.size.instances > 1 or settings.database_url is not None:
         return Fleet(settings, options.network, options.size)
     return Product(settings, ProductOptions(network, options.network.phones_url))
 

@@ -1,4 +1,4 @@
-"""Every role in a process of its own on this machine: the composition behind `blazz up --instances N`."""
+"""Every role in a process of its own on this machine: `blazz up --instances N`, and `blazz up` on a server."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Fleet:
     async def _start_roles(self, listener: socket.socket) -> None:
         size = self._size
         # they end the other way round: workers, who would move the sessions of ending instances; gateways; instances
-        instances = self._kept([self._instance(f"instance-{number}") for number in range(size.instances)])
+        instances = self._kept(self._instances())
         gateways = self._kept([self._role("gateway", number, listener) for number in range(size.gateways)])
         await _start_all([*instances, *gateways])
         # a worker that runs before all instances are back would take the late ones for gone
@@ -106,10 +106,17 @@ class Fleet:
         self.children |= {child.spec.name: child for child in children}
         return children
 
-    def _instance(self, name: str) -> Child:
+    def _instances(self) -> list[Child]:
+        if self._size.instances == 1:
+            # alone on this machine: name and internal address are those that the operator set
+            url = self.settings.internal_url
+            return [self._instance(self.settings.instance_id, {} if url is None else {"BLAZZ_INTERNAL_URL": url})]
         # ports of their own: what is set for one instance on a machine would clash here
-        own = {"BLAZZ_INSTANCE_ID": name, "BLAZZ_INTERNAL_HOST": "127.0.0.1", "BLAZZ_INTERNAL_PORT": "0"}
-        environment = {**self._environment, **own}
+        ports = {"BLAZZ_INTERNAL_HOST": "127.0.0.1", "BLAZZ_INTERNAL_PORT": "0"}
+        return [self._instance(f"instance-{number}", ports) for number in range(self._size.instances)]
+
+    def _instance(self, name: str, own: dict[str, str]) -> Child:
+        environment = {**self._environment, "BLAZZ_INSTANCE_ID": name, **own}
         spec = ChildSpec(name, ("instance", *self._network.arguments()), environment)
         return Child(spec, self._instance_reaped)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FleetSize:
-    """How many processes of each role. One instance means: no fleet, all roles in one process."""
+    """How many processes of each role. One instance on SQLite means: no fleet, all roles in one process."""
 
     instances: int = 1
     gateways: int = 1
