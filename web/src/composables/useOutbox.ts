@@ -9,6 +9,7 @@ import { sendMessage, uploadMedia } from '@/api/messages'
 import { putMessages } from '@/api/stream/apply'
 import type { Message } from '@/api/types'
 
+import { takeDrafts } from './drafts'
 import { randomKey } from './ids'
 import { again, begin, type Draft, failed, type Outgoing, toRequest } from './outbox'
 import { patiently } from './patience'
@@ -16,7 +17,7 @@ import { patiently } from './patience'
 export const useOutbox = defineStore('outbox', () => {
   const cache = useQueryClient()
   const items = ref<Outgoing[]>([])
-  const drafts = reactive(new Map<string, string>())
+  const drafts = reactive(takeDrafts())
   const queues = new Map<string, Promise<unknown>>()
 
   function put(next: Outgoing): Outgoing {
@@ -89,5 +90,11 @@ export const useOutbox = defineStore('outbox', () => {
 
   const settled = (chatId: string): Promise<unknown> => queues.get(chatId) ?? Promise.resolve()
 
-  return { items, drafts, send, retry, resume, discard, reset, settled }
+  /** Resolves when every message has left or failed; false when one has failed and waits here. */
+  async function idle(): Promise<boolean> {
+    while (queues.size > 0) await Promise.allSettled([...queues.values()])
+    return items.value.length === 0
+  }
+
+  return { items, drafts, send, retry, resume, discard, reset, settled, idle }
 })
