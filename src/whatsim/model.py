@@ -47,6 +47,8 @@ FaultKind = Literal[
     "corrupt",
     "forget_prekeys",
     "expire_media",
+    "lose_pair_success",
+    "lose_pair_confirmation",
 ]
 EventKind = Literal[
     "phone_created",
@@ -73,6 +75,8 @@ FAULT_KINDS: tuple[FaultKind, ...] = (
     "corrupt",
     "forget_prekeys",
     "expire_media",
+    "lose_pair_success",
+    "lose_pair_confirmation",
 )
 LOGIN_REFUSALS = frozenset({401, 403, 405, 503})
 
@@ -351,6 +355,9 @@ class FaultSpec:
     - `forget_prekeys`: matching devices' one-time prekeys on the server are gone, and they are told so
     - `expire_media`: nothing that is on the media host now can be fetched any more (410) until it is uploaded again; of
       the whole network
+    - `lose_pair_success`: the next `count` clients that are being linked are cut off before they hear that the phone
+      has accepted them
+    - `lose_pair_confirmation`: the next `count` clients that confirm a linking are cut off, and what they said is lost
 
     `number` limits a fault to one phone's linked devices, `device` to one of them; None means all.
     """

@@ -26,6 +26,8 @@ _FIELDS: dict[FaultKind, tuple[frozenset[str], frozenset[str]]] = {
     "corrupt": (frozenset({"count"}), frozenset({"count"})),
     "forget_prekeys": (frozenset(), frozenset()),
     "expire_media": (frozenset(), frozenset()),
+    "lose_pair_success": (frozenset({"count"}), frozenset({"count"})),
+    "lose_pair_confirmation": (frozenset({"count"}), frozenset({"count"})),
 }
 # These act once, when they are added, and are over with that.
 AT_ONCE: frozenset[FaultKind] = frozenset({"drop_connection", "stream_error", "forget_prekeys", "expire_media"})

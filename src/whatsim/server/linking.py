@@ -45,6 +45,8 @@ REFS = 6
 # The client shows the first code for 60 s and five more for 20 s each; a little grace for the last one.
 REGISTRATION_S = 165.0
 CONFIRMATION_S = 20.0
+# A client that is cut off after it has stored its identity logs in with it within seconds.
+RETURN_S = 10.0
 # What signatures are made over begins with these bytes, so that none can stand in for another.
 ACCOUNT_PREFIX, DEVICE_PREFIX, KEY_INDEX_PREFIX = b"\x06\x00", b"\x06\x01", b"\x06\x02"
 _PLATFORMS = {1: "Chrome", 2: "Firefox", 3: "Internet Explorer", 4: "Opera", 5: "Safari", 6: "Edge", 7: "Desktop"}
@@ -91,9 +93,9 @@ class Linking:
             if exchange.connection is connection:
                 del self._exchanges[number]
                 exchange.fail(LinkRefused("not_finished", "The client went away before it was linked."))
-        attempt = self._attempts.pop(connection, None)
-        if attempt is not None and not attempt.done.done():
-            attempt.done.set_exception(LinkRefused("not_finished", "The client went away before it was linked."))
+        attempt = self._attempts.get(connection)
+        if attempt is not None:
+            asyncio.get_running_loop().call_later(RETURN_S, self._gone, attempt)
 
     # --- by QR code
 
@@ -182,7 +184,10 @@ class Linking:
         attempt = _Attempt(device, asyncio.get_running_loop().create_future())
         self._attempts[connection] = attempt
         # Stored before the client hears of it: it may be cut off after it has stored its own side.
-        self._core.store.on_commit(partial(connection.send, _iq([self._pair_success(device, adv)])))
+        if self._core.faults.hit("lose_pair_success", device) is not None:
+            self._core.store.on_commit(connection.abort)
+        else:
+            self._core.store.on_commit(partial(connection.send, _iq([self._pair_success(device, adv)])))
         try:
             async with asyncio.timeout(CONFIRMATION_S):
                 return await attempt.done
@@ -258,22 +263,34 @@ class Linking:
         if answer is None:
             return
         device = attempt.device
+        if self._core.faults.hit("lose_pair_confirmation", device) is not None:
+            connection.abort()
+            return
         signed = SignedDeviceIdentity.decode(answer.data("device-identity"))
         message = DEVICE_PREFIX + device.details + device.identity + device.phone.identity.keys.public
         if not verify(device.identity, message, signed.device_signature or b""):
             attempt.done.set_exception(LinkRefused("key_mismatch", "The client's signature is not valid."))
             connection.close()
             return
-        self.confirm(device)
-        self._core.store.on_commit(partial(self._linked, connection, attempt))
-
-    def _linked(self, connection: Connection, attempt: _Attempt) -> None:
-        if not attempt.done.done():
-            attempt.done.set_result(attempt.device)
+        self._confirm(device)
         # 515: reconnect, now as a known device.
-        connection.close_soon(stream_error("515"))
+        self._core.store.on_commit(partial(connection.close_soon, stream_error("515")))
 
-    def confirm(self, device: Device) -> None:
+    def logged_in(self, device: Device) -> None:
+        """A device that has not confirmed its linking logs in: it has stored its identity, which proves as much."""
+        self._confirm(device)
+
+    @staticmethod
+    def _gone(attempt: _Attempt) -> None:
+        if not attempt.done.done():
+            attempt.done.set_exception(LinkRefused("not_finished", "The client went away before it was linked."))
+
+    def _linked(self, device: Device) -> None:
+        for attempt in self._attempts.values():
+            if attempt.device is device and not attempt.done.done():
+                attempt.done.set_result(device)
+
+    def _confirm(self, device: Device) -> None:
         """Make a device a full member of its phone's devices."""
         phone = device.phone
         device.confirmed = True
@@ -281,6 +298,7 @@ class Linking:
         phone.devices[device.device] = device
         phone.key_index_list = None
         self._core.world.save(device)
+        self._core.store.on_commit(partial(self._linked, device))
         self.devices_changed(phone, except_for=device)
 
     def unlink(self, device: Device) -> None:

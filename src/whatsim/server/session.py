@@ -69,8 +69,7 @@ class SessionDesk:
             self._refuse(connection, "401")
             return
         if not device.confirmed:
-            # The client has stored its identity but its confirmation was lost; a login proves as much.
-            core.linking.confirm(device)
+            core.linking.logged_in(device)
         older = device.connection
         self._hear_witness(connection, device, older)
         device.epoch += 1

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from tests.whatsim.companion import Companion
-from whatsim.model import FaultSpec, InvalidFault, TextContent
+from whatsim.model import FaultSpec, InvalidFault, LinkRefused, TextContent
 from whatsim.network import Network
+from whatsim.server import linking
 from whatsim.server.http import Request
 from whatsim.wire.binary import Node
 from whatsim.wire.media import seal
@@ -171,6 +172,35 @@ async def test_forgotten_prekeys_are_asked_for_again(wire_network: Network, shop
     asked = await companion.node("notification", type="encrypt")
     assert asked.children[0].attrs == {"value": "0"}
     assert wire_network.list_faults() == []
+
+
+async def test_an_accepted_client_that_is_cut_off_must_be_linked_anew(
+    wire_network: Network, shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linking, "RETURN_S", 0.05)
+    wire_network.add_fault(FaultSpec("lose_pair_success", number=shop, count=1))
+    client = Companion.of(wire_network)
+    await client.connect()
+    with pytest.raises(LinkRefused):
+        await wire_network.link_qr(shop, await client.qr())
+    await client.ended()
+    assert not client.jid
+    await client.link(wire_network, shop)
+    assert len(wire_network.get_phone(shop).devices) == 1
+    await client.close()
+
+
+async def test_a_client_whose_confirmation_is_lost_is_linked_by_its_login(wire_network: Network, shop: str) -> None:
+    wire_network.add_fault(FaultSpec("lose_pair_confirmation", number=shop, count=1))
+    client = Companion.of(wire_network)
+    await client.connect()
+    scan = asyncio.create_task(wire_network.link_qr(shop, await client.qr()))
+    await client.confirm_pairing()
+    await client.ended()
+    assert not scan.done()
+    await client.login()
+    assert (await scan).id == 1
+    await client.close()
 
 
 async def test_expired_media_can_be_fetched_again_after_another_upload(wire_network: Network) -> None:

@@ -30,6 +30,8 @@ const KINDS = {
   reorder: { label: "Deliver in another order", fields: [count("3"), seconds(false)], say: (f) => `The next ${plural(f.count, "message")} change places` },
   corrupt: { label: "Break messages", fields: [count("1")], say: (f) => `The next ${plural(f.count, "message")} cannot be read` },
   forget_prekeys: { label: "Forget one-time keys", fields: [], say: () => "One-time keys forgotten" },
+  lose_pair_success: { label: "Cut off a client that is accepted", fields: [count("1")], say: (f) => `The next ${plural(f.count, "linking")} are cut off` },
+  lose_pair_confirmation: { label: "Lose a client's confirmation", fields: [count("1")], say: (f) => `The next ${plural(f.count, "confirmation")} get lost` },
   expire_media: { label: "Expire all media", fields: [], everywhere: true, say: () => "Media expired" },
   refuse_messages: {
     label: "Refuse messages",
