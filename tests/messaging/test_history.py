@@ -8,11 +8,12 @@ import uuid
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from blazz._generated.engine import history_pb2 as pb
 from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import Message
 from blazz._generated.wa.waWeb.WAWebProtobufsWeb_pb2 import Reaction
+from blazz.accounts.tables import accounts as accounts_table
 from blazz.kit.db import Platform, Tx, Workspace
 from blazz.kit.time import utc_now
 from blazz.media.tables import media, media_downloads
@@ -50,12 +51,12 @@ def conversation(*messages: pb.HistoryMessage, **changes: Any) -> pb.HistoryConv
     return pb.HistoryConversation(**{**fields, **changes})
 
 
-async def announced(stage: Stage, sync_type: int = 3) -> ImportJob:
+async def announced(stage: Stage, sync_type: int = 3, progress: int = 100) -> ImportJob:
     """Announce a blob; returns what is to be imported."""
 
     def work(tx: Tx) -> ImportJob:
         name = uuid.uuid4().hex
-        imports.announce(tx, stage.account_id, name, b"blob", sync_type=sync_type, progress=100, seal=seal)
+        imports.announce(tx, stage.account_id, name, b"blob", sync_type=sync_type, progress=progress, seal=seal)
         own = (history_imports.c.workspace_id == tx.workspace_id, history_imports.c.wa_message_id == name)
         row = tx.one(select(history_imports).where(*own))
         assert row is not None
@@ -213,3 +214,70 @@ async def test_an_import_gives_up_in_the_end_and_says_so(stage: Stage) -> None:
     assert (view["state"], view["failed"]) == ("failed", 1)
     (row,) = await rows(stage, history_imports)
     assert (row["failure"], row["notification"]) == ("the media host is ill", b"")
+
+
+async def test_an_import_of_a_number_that_is_gone_ends(stage: Stage) -> None:
+    job = await announced(stage)
+    await take(stage, conversation(message("stored", 5)), job=job, last=False)
+    database, scope = stage.owner.running.database, Workspace(stage.owner.workspace_id)
+    await imports.interrupt_orphans(database)
+    assert (await overview(stage))["state"] == "running", "its pairing is there"
+    await change(stage, accounts_table, deleted_at=utc_now())
+    await imports.interrupt_orphans(database)
+    assert [row["state"] for row in await rows(stage, history_imports)] == ["waiting"], "it may be new"
+    await change(stage, history_imports, created_at=utc_now() - dt.timedelta(minutes=5))
+    await imports.interrupt_orphans(database)
+    (row,) = await rows(stage, history_imports)
+    assert (row["state"], row["failure"], row["notification"]) == ("interrupted", "removed", b"")
+    (told,) = [event for event in await progress(stage) if "interrupted" in event]
+    assert (told["interrupted"], told["import_id"]) == ("removed", str(job.id))
+    # whatever was under way finds that it has ended
+    again = pb.HistoryPiece(number=2, last=True, conversations=[conversation(message("late", 4))])
+    done = await database.write(scope, history.store_piece, job, piece_of(job, again), seal)
+    assert (done.ended, done.messages) == (True, 0)
+    await database.write(scope, imports.finish, job)
+    await database.write(scope, imports.failed, job, "late", final=False)
+    assert [row["state"] for row in await rows(stage, history_imports)] == ["interrupted"]
+    await imports.interrupt_orphans(database)
+    assert len([event for event in await progress(stage) if "interrupted" in event]) == 1
+
+
+async def test_an_import_that_rests_says_since_when_and_what_it_waits_for(stage: Stage) -> None:
+    job = await announced(stage, progress=40)
+    await take(stage, conversation(message("first part", 5)), job=job)
+    assert (await overview(stage))["still_since"] is None
+    long_ago = utc_now() - dt.timedelta(minutes=10)
+    await change(stage, history_imports, progress_at=long_ago)
+    view = await overview(stage)
+    assert (view["state"], view["waits_for"], view["progress"]) == ("running", None, 40), "it is slow itself"
+    assert dt.datetime.fromisoformat(view["still_since"]) == long_ago
+    await change(stage, history_imports, state="done", finished_at=long_ago)
+    view = await overview(stage)
+    assert (view["state"], view["waits_for"]) == ("running", "phone"), "the phone said that more comes"
+    await change(stage, accounts_table, status="disconnected")
+    assert (await overview(stage))["waits_for"] == "connection"
+    await change(stage, history_imports, progress_at=utc_now() - dt.timedelta(days=2))
+    view = await overview(stage)
+    assert (view["state"], view["waits_for"], view["progress"]) == ("done", None, 40), "not a word more than came"
+
+
+async def overview(stage: Stage) -> dict[str, Any]:
+    """Return the import as the API tells it."""
+    answer = await stage.owner.get(f"/accounts/{stage.account_id}/history")
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+async def progress(stage: Stage) -> list[dict[str, Any]]:
+    """Return what was told of imports."""
+    found = (await stage.owner.get("/events", limit=500)).json()["data"]
+    return [event["data"] for event in found if event["name"] == "history.progress"]
+
+
+async def change(stage: Stage, table: Any, **values: Any) -> None:
+    """Write columns of all rows."""
+
+    def work(tx: Tx) -> None:
+        tx.execute(update(table).values(**values))
+
+    await stage.owner.running.database.write(Platform("test"), work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from blazz.kit import failpoints
-from blazz.messaging import imports, settings
+from blazz.messaging import import_overview, settings
 from blazz.messaging.history_model import MAX_CHATS, HistoryPiece, Imported, ImportJob
 from blazz.messaging.state_schemas import HistoryView
 from blazz.messaging.state_tables import history_imports
@@ -38,7 +39,7 @@ async def done(blazz: Blazz, number: Number, *, messages: int) -> HistoryView:
     """Wait until the import is over and has brought so many messages."""
 
     async def reached() -> HistoryView | None:
-        view = await blazz.database.read(blazz.scope, imports.overview, number.account_id)
+        view = await blazz.database.read(blazz.scope, import_overview.overview, number.account_id)
         return view if view.state == "done" and view.messages == messages else None
 
     view = await eventually(reached, what=f"the import of {messages} messages")
@@ -179,6 +180,44 @@ async def test_an_engine_host_that_dies_before_a_piece_begins_it_again(
         monkeypatch.delenv("BLAZZ_FAILPOINTS")
         await done(blazz, number, messages=180)
         assert len({row["wa_message_id"] for row in await blazz.messages()}) == 180
+
+
+async def test_an_import_ends_with_the_pairing_and_begins_anew_with_the_next(
+    tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone = (await network.create_phone()).number
+    await network.history.fill(phone, chats=120, per_chat=4)
+    stored = asyncio.Event()
+    store = HistoryImports._store
+
+    async def waiting(self: HistoryImports, session: Session, job: ImportJob, piece: HistoryPiece) -> Imported:
+        done = await store(self, session, job, piece)
+        stored.set()
+        if done.messages:
+            await ended.wait()
+        return done
+
+    ended = asyncio.Event()
+    monkeypatch.setattr(HistoryImports, "_store", waiting)
+    async with running(tmp_path / "blazz", network) as blazz:
+        number = await blazz.link(phone)
+        await asyncio.wait_for(stored.wait(), 20)
+        await blazz.commands.log_out(number.account_id)
+        ended.set()
+        view = await blazz.database.read(blazz.scope, import_overview.overview, number.account_id)
+        assert (view.state, view.reason, view.failed) == ("interrupted", "logged_out", 0)
+        assert 0 < view.messages < 480
+        states = {row["state"] for row in await blazz.rows(history_imports)}
+        assert states <= {"done", "interrupted"}
+        assert {row["notification"] for row in await blazz.rows(history_imports)} == {b""}
+        told = [event["data"] for event in await blazz.events("history.progress")]
+        assert [data["interrupted"] for data in told if "interrupted" in data] == ["logged_out"] * len(
+            [row for row in await blazz.rows(history_imports) if row["state"] == "interrupted"]
+        )
+        again = await blazz.link(phone, number.account_id)
+        view = await done(blazz, again, messages=480 - view.messages)
+        assert (view.reason, view.progress) == (None, 100)
+        assert len({row["wa_message_id"] for row in await blazz.messages()}) == 480
 
 
 async def test_a_phone_that_could_not_be_told_of_an_import_is_told_later(

@@ -6,7 +6,7 @@ import datetime as dt
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import RowMapping
 
@@ -14,7 +14,7 @@ from blazz import events
 from blazz.accounts import repository, restrictions
 from blazz.accounts.health import score_of
 from blazz.accounts.restrictions import Restriction
-from blazz.accounts.states import CLAIMS, may_follow
+from blazz.accounts.states import CLAIMS, may_follow, shown_status
 from blazz.cluster import service as cluster
 from blazz.kit.db import Tx
 from blazz.kit.errors import conflict, not_found, too_many
@@ -362,6 +362,24 @@ def _announce(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, status: st
 def hold(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID) -> None:
     """Let one unit at a time go on that adds something to this account which may be added only once."""
     repository.find(tx, workspace_id, account_id, for_update=True)
+
+
+LostPairing = Literal["logged_out", "replaced", "removed"]
+
+
+def is_connected(row: RowMapping) -> bool:
+    """Tell whether an account's session is connected, as far as its instance has confirmed that in time."""
+    return shown_status(row["status"], row["status_expires_at"], utc_now()) == "connected"
+
+
+def lost_pairing(tx: Tx, account_id: uuid.UUID) -> LostPairing | None:
+    """Return how an account of this workspace came to have no pairing, also a removed one; None while it has one."""
+    rows = repository.find_many(tx, [tx.workspace_id], [account_id])
+    if not rows or rows[0]["deleted_at"] is not None:
+        return "removed"
+    if rows[0]["jid"] is not None:
+        return None
+    return "replaced" if rows[0]["disconnect_reason"] == "replaced" else "logged_out"
 
 
 def own_addresses(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID) -> tuple[str, ...]:

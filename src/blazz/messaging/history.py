@@ -22,7 +22,7 @@ from blazz.contacts.peers import Peer
 from blazz.kit.db import Tx
 from blazz.kit.time import utc_now
 from blazz.media import service as media
-from blazz.messaging import changes, kinds, repository
+from blazz.messaging import changes, imports, kinds, repository
 from blazz.messaging.healing import Seal, heal, plan_download
 from blazz.messaging.history_model import (
     MAX_CHATS,
@@ -46,11 +46,11 @@ _PROGRESS = "history.progress"
 def store_piece(tx: Tx, job: ImportJob, piece: HistoryPiece, seal: Seal) -> Imported:
     """Store one piece and how far the import is; a piece that is here already does nothing.
 
-    The scope is the job's workspace.
+    The scope is the job's workspace. The result says `ended` when the import is not under way any more.
     """
-    row = sql.find_import(tx, job.workspace_id, job.id)
+    row = imports.under_way(tx, job)
     if row is None or row["pieces"] >= piece.number:
-        return Imported()
+        return Imported(ended=row is None)
     events.see_all_rows(tx, job.workspace_id)
     now = utc_now()
     done = Imported()
@@ -63,6 +63,7 @@ def store_piece(tx: Tx, job: ImportJob, piece: HistoryPiece, seal: Seal) -> Impo
         "chats": row["chats"] + done.new_chats,
         "messages": row["messages"] + done.messages,
         "attempts": 0,
+        "progress_at": now,
     }
     if piece.last:
         values["state"] = "stored"

@@ -97,6 +97,7 @@ class Imported:
     chat_ids: list[uuid.UUID] = field(default_factory=list)
     new_chats: int = 0
     messages: int = 0
+    ended: bool = False
 
 
 def rank_of(moment: dt.datetime, order: int) -> int:

@@ -1,29 +1,28 @@
-"""The record of history imports: announced blobs, how far each is, and what the whole looks like to people."""
+"""The record of history imports: announced blobs, how far each is, and how each ends."""
 
 from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import RowMapping
 
 from blazz import events
-from blazz.kit.db import Tx
+from blazz.accounts import service as accounts
+from blazz.kit.db import Database, Platform, Tx, Workspace
 from blazz.kit.ids import uuid7
 from blazz.kit.time import utc_now
 from blazz.messaging import shared_state
 from blazz.messaging.healing import Seal
 from blazz.messaging.history_model import ON_DEMAND, ImportJob
 from blazz.messaging.repository import history as sql
-from blazz.messaging.state_schemas import HistoryView
 
 TRIES = 8  # of one blob, in a row without a piece stored
 _FIRST_PAUSE_S = 1.0
 _RECENT, _FULL = 3, 2
-_SHOWN_FOR = dt.timedelta(days=30)
-_PAUSE = dt.timedelta(minutes=2)
-"""For so long after a part the phone may be preparing the next, unless it has said that there is none."""
+_UNFINISHED = frozenset({"waiting", "stored"})
+_ORPHANED_AFTER = dt.timedelta(minutes=2)  # a pairing that is new may be stored a moment after its first blob
 
 
 def announce(
@@ -72,8 +71,16 @@ def current(tx: Tx, job: ImportJob) -> ImportJob | None:
     return None if row is None else _job(row)
 
 
+def under_way(tx: Tx, job: ImportJob) -> RowMapping | None:
+    """Return the record of an import and hold it; None when it is gone or has ended."""
+    row = sql.find_import(tx, job.workspace_id, job.id)
+    return row if row is not None and row["state"] in _UNFINISHED else None
+
+
 def finish(tx: Tx, job: ImportJob) -> None:
     """Note that a blob is stored and the phone knows."""
+    if under_way(tx, job) is None:
+        return
     sql.change_import(tx, job.workspace_id, job.id, {"state": "done", "notification": b"", "finished_at": utc_now()})
     if job.sync_type in (_RECENT, _FULL):
         shared_state.read_anew(tx, job.workspace_id, job.account_id)
@@ -81,6 +88,8 @@ def finish(tx: Tx, job: ImportJob) -> None:
 
 def failed(tx: Tx, job: ImportJob, reason: str, *, final: bool) -> None:
     """Try a blob again later, or give it up when it can never be read or was tried often enough."""
+    if under_way(tx, job) is None:
+        return
     attempts = job.attempts + 1
     if not final and attempts < TRIES:
         pause = dt.timedelta(seconds=_FIRST_PAUSE_S * 2.0 ** (attempts - 1))
@@ -92,39 +101,43 @@ def failed(tx: Tx, job: ImportJob, reason: str, *, final: bool) -> None:
     events.append(tx, "history.progress", data, workspace_id=job.workspace_id, account_id=job.account_id)
 
 
-def overview(tx: Tx, account_id: uuid.UUID) -> HistoryView:
-    """Return the import of a number's past as people see it, without what was asked for later."""
-    now = utc_now()
-    rows = [
-        row
-        for row in sql.imports_of(tx, tx.workspace_id, account_id, now - _SHOWN_FOR)
-        if row["sync_type"] != ON_DEMAND
-    ]
-    if not rows:
-        return HistoryView(state="none", progress=0, chats=0, messages=0, failed=0)
-    running = [row for row in rows if row["state"] in ("waiting", "stored")]
-    whole = any(row["progress"] >= 100 and row["sync_type"] in (_RECENT, _FULL) for row in rows)
-    coming = not whole and rows[-1]["created_at"] > now - _PAUSE
-    ended = [row for row in rows if row not in running]
-    lost = [row for row in ended if row["state"] == "failed"]
-    progress = max((row["progress"] for row in rows if row["state"] != "waiting"), default=0)
-    if running or coming:
-        state = "running"
-        progress = min(progress, 99)
-    else:
-        state = "failed" if len(lost) == len(rows) else "done"
-        progress = 100
-    return HistoryView.model_validate(
-        {
-            "state": state,
-            "progress": progress,
-            "chats": sum(row["chats"] for row in rows),
-            "messages": sum(row["messages"] for row in rows),
-            "failed": len(lost),
-            "started_at": rows[0]["created_at"],
-            "finished_at": None if state == "running" else max(row["finished_at"] for row in rows),
+def interrupt(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, reason: accounts.LostPairing) -> None:
+    """End the imports of a number that has lost its pairing, and tell of each; what they have stored stays.
+
+    A blob that is stored as a whole is done: only its phone does not know.
+    """
+    _interrupt(tx, sql.unfinished_imports(tx, workspace_id, account_id), reason)
+
+
+def _interrupt(tx: Tx, rows: Sequence[RowMapping], reason: accounts.LostPairing) -> None:
+    for row in rows:
+        values = {"notification": b"", "finished_at": utc_now()}
+        if row["state"] == "stored":
+            sql.change_import(tx, row["workspace_id"], row["id"], {**values, "state": "done"})
+            continue
+        sql.change_import(tx, row["workspace_id"], row["id"], {**values, "state": "interrupted", "failure": reason})
+        data = {
+            "import_id": str(row["id"]),
+            "progress": None,
+            "on_demand": row["sync_type"] == ON_DEMAND,
+            "interrupted": reason,
         }
-    )
+        events.append(tx, "history.progress", data, workspace_id=row["workspace_id"], account_id=row["account_id"])
+
+
+async def interrupt_orphans(database: Database) -> None:
+    """End imports of numbers that lost their pairing while no instance could note it."""
+    scope = Platform("housekeeping of imports whose number is gone")
+    for row in await database.read(scope, sql.accounts_importing, utc_now() - _ORPHANED_AFTER):
+        await database.write(Workspace(row["workspace_id"]), _interrupt_orphan, row["account_id"])
+
+
+def _interrupt_orphan(tx: Tx, account_id: uuid.UUID) -> None:
+    # read before the pairing: what a pairing that is made meanwhile brings is not among them
+    rows = sql.unfinished_imports(tx, tx.workspace_id, account_id)
+    reason = accounts.lost_pairing(tx, account_id)
+    if reason is not None:
+        _interrupt(tx, rows, reason)
 
 
 def context_of(job: ImportJob) -> str:

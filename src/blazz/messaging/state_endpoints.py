@@ -7,12 +7,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
-from blazz.accounts import service as accounts
 from blazz.identity.caller import Caller
 from blazz.identity.dependencies import needs
-from blazz.kit.db import Tx
 from blazz.kit.http import DatabaseDep, problems
-from blazz.messaging import imports, pins, service, settings
+from blazz.messaging import import_overview, pins, service, settings
 from blazz.messaging.schemas import ChatView, MessageView
 from blazz.messaging.state_schemas import (
     ChatChange,
@@ -86,9 +84,4 @@ async def ask_for_history(chat_id: uuid.UUID, body: OlderRequest, caller: Writer
 )
 async def get_history(account_id: uuid.UUID, caller: AccountReader, database: DatabaseDep) -> HistoryView:
     """Return the progress of what the phone hands over after the number was linked: 30 days, 500 chats."""
-
-    def work(tx: Tx) -> HistoryView:
-        accounts.get(tx, account_id)
-        return imports.overview(tx, account_id)
-
-    return await database.read(caller.scope, work)
+    return await database.read(caller.scope, import_overview.overview, account_id)

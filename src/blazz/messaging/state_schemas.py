@@ -59,7 +59,18 @@ class OlderRequest(RequestModel):
 class HistoryView(Model):
     """The import of a number's past after it was linked."""
 
-    state: Literal["none", "running", "done", "failed"]
+    state: Literal["none", "running", "interrupted", "done", "failed"] = Field(
+        description="`interrupted`: the number lost its pairing; what had come stays, linking it again begins anew."
+    )
+    reason: Literal["logged_out", "replaced", "removed"] | None = Field(
+        None, description="Of an interrupted import: how the number lost its pairing."
+    )
+    waits_for: Literal["connection", "phone"] | None = Field(
+        None, description="What a running import waits for: the number's connection, or more from its phone."
+    )
+    still_since: dt.datetime | None = Field(
+        None, description="When a running import moved last, if that was more than two minutes ago."
+    )
     progress: int = Field(description="Percent of what the phone wants to hand over.")
     chats: int = Field(description="Chats that were new.")
     messages: int

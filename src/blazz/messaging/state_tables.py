@@ -14,7 +14,8 @@ history_imports = scoped_table(
     Column("notification", Blob(), nullable=False),  # sealed: it holds the keys of the blob; empty when finished
     Column("sync_type", Integer(), nullable=False),  # WhatsApp's: 0 bootstrap, 2 full, 3 recent, 4 names, 6 on demand
     Column("progress", Integer(), nullable=False),  # percent of the whole history once this blob is stored
-    Column("state", Key(16), nullable=False),  # waiting | stored (the phone has not been told yet) | done | failed
+    # waiting | stored (the phone has not been told yet) | done | failed | interrupted (its pairing is gone)
+    Column("state", Key(16), nullable=False),
     Column("pieces", Integer(), nullable=False),  # stored so far
     Column("chats", Integer(), nullable=False),
     Column("messages", Integer(), nullable=False),
@@ -22,6 +23,7 @@ history_imports = scoped_table(
     Column("due_at", UtcDateTime(), nullable=False),
     Column("failure", String(255), nullable=True),
     Column("created_at", UtcDateTime(), nullable=False),
+    Column("progress_at", UtcDateTime(), nullable=True),  # when a piece was stored last
     Column("finished_at", UtcDateTime(), nullable=True),
     UniqueConstraint("workspace_id", "account_id", "wa_message_id"),
     same_workspace("account_id", "accounts"),

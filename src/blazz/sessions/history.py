@@ -37,7 +37,7 @@ _T = TypeVar("_T")
 
 
 class _Lost(Exception):
-    """The session has another owner now."""
+    """The session has another owner now, or no pairing any more."""
 
 
 class HistoryImports:
@@ -134,7 +134,9 @@ class HistoryImports:
         if job.state == "waiting":
             async with contextlib.aclosing(client.fetch(session.ref, notification, job.pieces)) as pieces:
                 async for piece in pieces:
-                    await self._store(session, job, await asyncio.to_thread(piece_of, job, piece))
+                    done = await self._store(session, job, await asyncio.to_thread(piece_of, job, piece))
+                    if done.ended:
+                        raise _Lost
                     failpoints.reach("history.piece_stored")
         failpoints.reach("history.stored")
         await client.finish(session.ref, job.wa_message_id, notification)

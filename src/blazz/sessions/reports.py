@@ -18,6 +18,7 @@ from blazz.cluster.commands import QrView
 from blazz.kit.db import Tx
 from blazz.kit.settings import Settings
 from blazz.kit.time import utc_now
+from blazz.messaging import imports
 from blazz.sessions.addresses import phone_of
 from blazz.sessions.registry import Registry, Session
 from blazz.sessions.statuses import Change, StatusBoard
@@ -88,6 +89,8 @@ class Reports:
             reason=verdict.reason,
             claim_until=claim,
         )
+        if verdict.status == "logged_out":
+            imports.interrupt(tx, session.workspace_id, session.account_id, "logged_out")
         if verdict.status == "connected":
             cluster.note_connected(tx, session.workspace_id, session.account_id, session.epoch)
         if verdict.stop:
@@ -157,6 +160,8 @@ class Reports:
                 business_name=state.business_name or None,
                 platform=state.platform or None,
             )
+            for loser in losers:
+                imports.interrupt(tx, session.workspace_id, loser, "replaced")
             store_status(tx)
             return losers
 

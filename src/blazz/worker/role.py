@@ -22,7 +22,7 @@ from blazz.kit.settings import Settings
 from blazz.media import orphans
 from blazz.media.store import MediaStore
 from blazz.media.worker import MediaWorker
-from blazz.messaging import activity, expiry
+from blazz.messaging import activity, expiry, imports
 
 _log = structlog.get_logger(__name__)
 
@@ -55,6 +55,7 @@ class Worker:
             Chore("accounts.clean_up", 3600, lambda: cleanup.clean_up(database)),
             Chore("accounts.health", 300, lambda: activity.refresh(database)),
             Chore("messages.expire", 60, lambda: expiry.expire(database)),
+            Chore("history.interrupt", 60, lambda: imports.interrupt_orphans(database)),
             Chore(
                 "media.orphans",
                 6 * 3600,

@@ -22,8 +22,8 @@ export function useHistory(id: MaybeRefOrGetter<string>) {
   return useQuery(computed(() => options(toValue(id))))
 }
 
-/** The imports of several numbers that are running now. */
+/** The imports of several numbers that are running now, without those that stand still. */
 export function useRunningImports(ids: MaybeRefOrGetter<string[]>) {
   const queries = useQueries({ queries: computed(() => toValue(ids).map(options)) })
-  return computed(() => queries.value.map((query) => query.data).filter((found) => found?.state === 'running'))
+  return computed(() => queries.value.map((query) => query.data).filter((found) => found?.state === 'running' && !found.still_since && !found.waits_for))
 }

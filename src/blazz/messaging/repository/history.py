@@ -49,6 +49,22 @@ def find_import(tx: Tx, workspace_id: uuid.UUID, import_id: uuid.UUID) -> RowMap
     return tx.one(select(history_imports).where(*own).with_for_update())
 
 
+def unfinished_imports(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID) -> Sequence[RowMapping]:
+    """Return an account's imports that are under way, oldest first, and keep others from changing them meanwhile."""
+    own = (history_imports.c.workspace_id == workspace_id, history_imports.c.account_id == account_id)
+    unfinished = history_imports.c.state.in_(("waiting", "stored"))
+    return tx.all(select(history_imports).where(*own, unfinished).order_by(history_imports.c.id).with_for_update())
+
+
+def accounts_importing(tx: Tx, until: dt.datetime) -> Sequence[RowMapping]:
+    """Return the accounts (with their workspaces) that have an unfinished import older than a moment."""
+    return tx.all(
+        select(history_imports.c.workspace_id, history_imports.c.account_id)
+        .where(history_imports.c.state.in_(("waiting", "stored")), history_imports.c.created_at < until)
+        .distinct()
+    )
+
+
 def imports_of(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, since: dt.datetime) -> Sequence[RowMapping]:
     """Return an account's imports from a moment on, oldest first, without what fetches them."""
     columns = [column for column in history_imports.c if column.name != "notification"]

@@ -123,6 +123,7 @@ def _chats() -> None:
         sa.Column("due_at", types.UtcDateTime(), nullable=False),
         sa.Column("failure", sa.String(255), nullable=True),
         sa.Column("created_at", types.UtcDateTime(), nullable=False),
+        sa.Column("progress_at", types.UtcDateTime(), nullable=True),
         sa.Column("finished_at", types.UtcDateTime(), nullable=True),
         *_own("history_imports"),
         _foreign("history_imports", "account_id", "accounts"),
