@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import anyio
@@ -34,6 +35,29 @@ def test_whatever_the_order_of_news_the_state_rises_to_the_furthest_one(
                 await tell(stage, f"+6281100004{number:02d}", news)
 
     anyio.run(run, tmp_path_factory.mktemp("receipts"))
+
+
+async def test_how_far_a_direct_message_got_is_told_with_its_times(stage: Stage) -> None:
+    message = (await stage.send()).json()
+    path, scope = f"/messages/{message['id']}/receipts", Workspaces.of([stage.owner.workspace_id])
+    database = stage.owner.running.database
+    assert (await stage.owner.get(path)).json()["sent_at"] is None
+    (item,) = await database.write(scope, outbox.claim, [stage.account_id], 10, utc_now())
+    start = utc_now().replace(microsecond=0)
+    sent, delivered, played = (start + dt.timedelta(seconds=step) for step in (1, 2, 30))
+
+    await stage.receipt(message["wa_message_id"], "delivered", at=delivered)
+    await database.write(scope, outbox.record_results, [SendResult.sent(item, sent)])
+    await database.write(scope, outbox.record_results, [SendResult.sent(item, sent + dt.timedelta(minutes=1))])
+    await stage.receipt(message["wa_message_id"], "played", at=played)
+    await stage.receipt(message["wa_message_id"], "played", at=played + dt.timedelta(minutes=1))
+
+    told = (await stage.owner.get(path)).json()
+    assert dt.datetime.fromisoformat(told["sent_at"]) == sent
+    (customer,) = told["data"]
+    times = [dt.datetime.fromisoformat(customer[name]) for name in ("delivered_at", "read_at", "played_at")]
+    assert times == [delivered, played, played]
+    assert told["counts"]["recipients"] == 1
 
 
 async def tell(stage: Stage, to: str, news: list[str]) -> None:

@@ -27,6 +27,16 @@ describe('the actions of a message', () => {
     expect(mayDeleteForAll(theirs(), SENT)).toBe(false)
   })
 
+  it('let an admin of the group delete what others wrote', () => {
+    expect(mayDeleteForAll(theirs(), SENT, true)).toBe(true)
+    expect(mayDeleteForAll(theirs(), SENT + DELETE_WITHIN_MS, true)).toBe(false)
+    expect(mayDeleteForAll(asDeleted(theirs(), AT), SENT, true)).toBe(false)
+  })
+
+  it('of a feed are those that write nothing to it', () => {
+    expect(actionsFor(theirs(), SENT, true)).toEqual(['copy', 'forward', 'star', 'info'])
+  })
+
   it('wait until WhatsApp has the message', () => {
     expect(actionsFor(ours({ state: 'pending' }), SENT)).toEqual(['copy', 'info', 'delete'])
     expect(actionsFor(ours({ state: 'failed' }), SENT)).toEqual(['retry', 'copy', 'info', 'delete'])

@@ -101,4 +101,4 @@ def list_receipts(tx: Tx, message_id: uuid.UUID) -> MessageReceipts:
         )
     found.sort(key=lambda entry: (entry.read_at is None, entry.read_at or entry.delivered_at))
     total = counts(tx, [tx.workspace_id], [message_id]).get(message_id, Counts(0))
-    return MessageReceipts.model_construct(data=found, counts=total.view())
+    return MessageReceipts.model_construct(sent_at=row["sent_at"], data=found, counts=total.view())

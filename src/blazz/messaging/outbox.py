@@ -294,17 +294,12 @@ def _finish(tx: Tx, finished: Sequence[tuple[RowMapping, str, dt.datetime, str |
         counts = current == "pending" or STATE_ORDER.get(state, -1) > STATE_ORDER.get(current, 0)
         if message is not None and (counts or state == "sent"):
             ended[state].append(message)
+        sent = at if state == "sent" else None
+        if counts and message is not None:
+            written.append(repository.state_row(message, state, at, code, detail, sent=sent))
+        elif message is not None and sent is not None:
+            written.append(repository.state_row(message, current, message["state_at"], sent=sent))
         if counts:
-            written.append(
-                {
-                    "w": row["workspace_id"],
-                    "i": row["message_id"],
-                    "new_state": state,
-                    "at": at,
-                    "code": code,
-                    "detail": detail,
-                }
-            )
             data: dict[str, Any] = {
                 "message_id": str(row["message_id"]),
                 "chat_id": str(row["chat_id"]),

@@ -164,6 +164,9 @@ class RecipientReceipt(Model):
 class MessageReceipts(Model):
     """Who has received and read a message, readers first. Whom it has not reached is not listed."""
 
+    sent_at: dt.datetime | None = Field(
+        None, description="Of one of ours: when WhatsApp's server had it; null before that, and for older messages."
+    )
     data: list[RecipientReceipt]
     counts: ReceiptCounts
 

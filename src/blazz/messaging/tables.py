@@ -67,6 +67,7 @@ messages = scoped_table(
     Column("quoted_wa_message_id", Key(128), nullable=True),
     Column("state", Key(16), nullable=False),  # received | pending | sent | delivered | read | played | failed
     Column("state_at", UtcDateTime(), nullable=False),
+    Column("sent_at", UtcDateTime(), nullable=True),  # of one of ours: when the server had it; null when it is not known
     Column("error_code", Key(64), nullable=True),
     Column("error_detail", String(255), nullable=True),
     Column("source", Key(16), nullable=False),  # customer | api | inbox | phone

@@ -34,6 +34,7 @@ _SET_STATE = (
     .values(
         state=bindparam("new_state"),
         state_at=bindparam("at"),
+        sent_at=func.coalesce(messages.c.sent_at, bindparam("sent", type_=messages.c.sent_at.type)),
         error_code=bindparam("code"),
         error_detail=bindparam("detail"),
     )
@@ -216,20 +217,27 @@ def unread_inbound(tx: Tx, workspace_id: uuid.UUID, chat_id: uuid.UUID, count: i
 
 
 def set_states(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write states: rows of `w`, `i`, `new_state`, `at`, `code`, `detail`."""
+    """Write states, as `state_row` gives them."""
     if rows:
         tx.execute(_SET_STATE, sorted((dict(row) for row in rows), key=lambda row: row["i"]))
 
 
 def state_row(
-    row: RowMapping, state: str, at: dt.datetime, code: str | None = None, detail: str | None = None
+    row: RowMapping,
+    state: str,
+    at: dt.datetime,
+    code: str | None = None,
+    detail: str | None = None,
+    *,
+    sent: dt.datetime | None = None,
 ) -> dict[str, Any]:
-    """Return the parameters that give message `row` a state."""
+    """Return the parameters that give message `row` a state. `sent`: when the server had it; the first one counts."""
     return {
         "w": row["workspace_id"],
         "i": row["id"],
         "new_state": state,
         "at": at,
+        "sent": sent,
         "code": code,
         "detail": detail,
     }

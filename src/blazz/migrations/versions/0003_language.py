@@ -26,7 +26,7 @@ def _messages() -> None:
     op.add_column("messages", sa.Column("target_wa_id", types.Key(128), nullable=True))
     op.add_column("messages", sa.Column("target_id", sa.Uuid(), nullable=True))
     op.add_column("messages", sa.Column("extras", types.JsonDoc(), nullable=True))
-    for name in ("edited_at", "deleted_at", "hidden_at", "pinned_until", "starred_at"):
+    for name in ("sent_at", "edited_at", "deleted_at", "hidden_at", "pinned_until", "starred_at"):
         op.add_column("messages", sa.Column(name, types.UtcDateTime(), nullable=True))
     op.add_column("messages", sa.Column("history_rank", sa.BigInteger(), nullable=False, server_default="0"))
     columns = ["workspace_id", "chat_id", "position", "history_rank"]

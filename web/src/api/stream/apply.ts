@@ -63,7 +63,7 @@ function applyStatuses(cache: QueryClient, plan: Plan): void {
   }
   for (const [id, patch] of plan.statuses) {
     cache.setQueryData<Message>(keys.message(id), (message) => message && withStatus(message, patch))
-    if (patch.receipts) void cache.invalidateQueries({ queryKey: keys.messageReceipts(id) })
+    void cache.invalidateQueries({ queryKey: keys.messageReceipts(id) })
   }
   cache.setQueriesData<Pages<Chat>>({ queryKey: keys.chatLists }, (pages) =>
     pages ? patchLastMessages(pages, plan.statuses) : pages

@@ -24,8 +24,9 @@ export const isPinned = (message: Message, now: number): boolean =>
 export const mayEdit = (message: Message, now: number): boolean =>
   ours(message) && known(message) && !message.deleted_at && message.type === 'text' && age(message, now) < EDIT_WITHIN_MS
 
-export const mayDeleteForAll = (message: Message, now: number): boolean =>
-  ours(message) && known(message) && !message.deleted_at && age(message, now) < DELETE_WITHIN_MS
+/** Of others' messages only an admin of their group. */
+export const mayDeleteForAll = (message: Message, now: number, admin = false): boolean =>
+  (ours(message) || admin) && known(message) && !message.deleted_at && age(message, now) < DELETE_WITHIN_MS
 
 /** The actions for a message, in the order of its menu. `now` in milliseconds since 1970. */
 export function actionsFor(message: Message, now: number): Action[] {

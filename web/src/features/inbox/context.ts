@@ -7,6 +7,8 @@ export interface Conversation {
   chat: ComputedRef<Chat | undefined>
   /** What the chat is called. */
   name: ComputedRef<string>
+  /** Whether our number administers this group. */
+  admin: ComputedRef<boolean>
   /** What to call the owner of a WhatsApp address; an empty one is ours. */
   nameOf: (address: string) => string
   /** Who wrote a message. */

@@ -17,6 +17,8 @@ export interface Names {
   mentionsOf: (message: Message) => ReadonlyMap<string, string>
   /** Who can be named in this chat; in a direct one nobody needs it. */
   people: ComputedRef<Mentionable[]>
+  /** Whether our number administers this group. */
+  admin: ComputedRef<boolean>
 }
 
 export function useNames(chat: Ref<Chat | undefined>): Names {
@@ -57,7 +59,9 @@ export function useNames(chat: Ref<Chat | undefined>): Names {
   const memberNames = computed(() => new Map(members.value.flatMap((member) => addressesOf(member).map((address) => [address, member]))))
   const people = computed<Mentionable[]>(() => members.value.filter((member) => !member.is_us).map((member) => ({ address: member.address, name: member.display_name })))
 
-  return { nameOf, authorOf, mentionsOf, people }
+  const admin = computed(() => group.data.value?.state === 'member' && group.data.value.role !== 'member')
+
+  return { nameOf, authorOf, mentionsOf, people, admin }
 }
 
 /** The users of both addresses under which a member may be named. */
