@@ -199,7 +199,7 @@ func (s *Session) onOther(event any) {
 	case *waevents.PairSuccess:
 		s.onPaired()
 	case *waevents.PairError:
-		s.final(&pb.State{State: pb.SessionState_SESSION_STATE_PAIR_FAILED, Detail: errorText(e.Error)})
+		s.onPairError(e.Error)
 	case *waevents.LoggedOut:
 		s.up.Store(false)
 		code := int32(e.Reason)

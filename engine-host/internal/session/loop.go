@@ -19,6 +19,7 @@ const (
 	loginTimeout     = 30 * time.Second       // from an open socket to a login, or to the offer of a pairing
 	dialGrace        = 250 * time.Millisecond // for a connection that is being opened when the session ends
 	reloginTimeout   = 5 * time.Second        // from pair-success to the server's request to log in
+	reloginLook      = 500 * time.Millisecond // between looks whether the connection stands meanwhile; the library is silent
 )
 
 // backoff returns the delay before reconnect number attempt (0 = the first).
@@ -167,6 +168,7 @@ func (s *Session) connectOnce() verdict {
 	err := s.dial(ctx)
 	defer func() {
 		s.up.Store(false)
+		s.awaitPairing(holdGrace)
 		cancel() // before the disconnect: what is being handled must stay unconfirmed
 		s.disconnect()
 		s.endQR()
@@ -224,6 +226,7 @@ func (s *Session) watch(ctx context.Context) verdict {
 	var upSince time.Time
 	pairing := !s.linked()
 	paired, relogin := false, false
+	var reloginUntil time.Time
 	end := func(v verdict) verdict {
 		v.stable = !upSince.IsZero() && time.Since(upSince) >= stableAfter
 		return v
@@ -234,6 +237,10 @@ func (s *Session) watch(ctx context.Context) verdict {
 			select {
 			case <-s.mail.wake:
 			case <-login.C:
+				if paired && s.client.IsConnected() && time.Now().Before(reloginUntil) {
+					login.Reset(reloginLook)
+					continue
+				}
 				return end(verdict{again: paired || relogin, detail: "no login within the time allowed"})
 			case <-reset.C:
 				s.m.Counters.Resets.Add(1)
@@ -263,8 +270,8 @@ func (s *Session) watch(ctx context.Context) verdict {
 			if relogin {
 				return verdict{again: true}
 			}
-			paired = true
-			login.Reset(reloginTimeout)
+			paired, reloginUntil = true, time.Now().Add(reloginTimeout)
+			login.Reset(reloginLook)
 		case sigRelogin:
 			if !pairing || paired {
 				return verdict{again: true}

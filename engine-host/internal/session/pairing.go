@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	pb "github.com/blazz/blazz/engine-host/internal/enginepb"
@@ -19,7 +20,16 @@ const (
 	pairCodeWait    = 15 * time.Second // from the start to the server's readiness to pair
 	// The name must be a known "browser (system)", the server checks it.
 	pairCodeDisplay = "Chrome (Linux)"
+	codeLost        = "the connection was lost before the code was typed, so it is void"
+	stopGrace       = 5 * time.Second // for a pairing that is being completed when the session is stopped ...
+	holdGrace       = time.Second     // ... and when only its connection is closed
 )
+
+// ceremony is a way of linking that cannot go on over another connection; lost says so.
+type ceremony struct {
+	conn context.Context
+	lost string
+}
 
 // onQR begins to show the codes that the server offered. A later offer (after a reconnect) replaces an earlier one, but
 // the time for pairing ends when the first offer would have ended.
@@ -27,6 +37,13 @@ func (s *Session) onQR(codes []string) {
 	ctx, cancel := context.WithCancel(s.connContext())
 	now := time.Now()
 	s.mu.Lock()
+	if s.tied.conn != nil && s.tied.conn != s.conn {
+		lost := s.tied.lost
+		s.mu.Unlock()
+		cancel()
+		s.final(&pb.State{State: pb.SessionState_SESSION_STATE_PAIR_FAILED, Detail: lost})
+		return
+	}
 	if s.stopQR != nil {
 		s.stopQR()
 	}
@@ -74,7 +91,18 @@ func (s *Session) showQR(ctx context.Context, codes []string, until time.Time) {
 			return
 		}
 	}
-	s.final(&pb.State{State: pb.SessionState_SESSION_STATE_QR_EXPIRED, Detail: "the time for linking is over"})
+	s.expire(ctx, &pb.State{State: pb.SessionState_SESSION_STATE_QR_EXPIRED, Detail: "the time for linking is over"})
+}
+
+// expire ends the session in a state unless ctx has ended: a pairing has begun, or another step of the linking.
+func (s *Session) expire(ctx context.Context, state *pb.State) {
+	s.mu.Lock()
+	over := ctx.Err() == nil
+	s.pairOver = s.pairOver || over
+	s.mu.Unlock()
+	if over {
+		s.final(state)
+	}
 }
 
 // endQR stops showing codes.
@@ -88,7 +116,66 @@ func (s *Session) endQR() {
 	}
 }
 
+// pairingBegins is called when the phone has accepted us and the library is about to store that. From here on neither time
+// nor a caller ends the connection before the pairing is complete: the phone would show a device that nobody is. It
+// returns false where it is too late for that; the library then refuses, and the phone says so.
+func (s *Session) pairingBegins() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping || s.pairOver || s.conn.Err() != nil {
+		return false
+	}
+	if s.stopQR != nil {
+		s.stopQR()
+		s.stopQR = nil
+	}
+	s.pairable, s.passkey = false, passkeyNone
+	s.pairing = make(chan struct{})
+	return true
+}
+
+// pairingEnds is called when the library has completed a pairing or given it up.
+func (s *Session) pairingEnds() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pairing != nil {
+		close(s.pairing)
+		s.pairing = nil
+	}
+}
+
+// awaitPairing waits for the end of a pairing that is being completed, for a time at most.
+func (s *Session) awaitPairing(within time.Duration) {
+	s.mu.Lock()
+	end := s.pairing
+	s.mu.Unlock()
+	if end == nil {
+		return
+	}
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case <-end:
+	case <-timer.C:
+		s.log.Warn("a pairing was not completed in time")
+	}
+}
+
+func (s *Session) onPairError(err error) {
+	defer s.pairingEnds()
+	if errors.Is(err, whatsmeow.ErrPairRejectedLocally) {
+		// too late for the old connection; the library may have closed the next one
+		s.mail.put(signal{kind: sigReset, detail: "the connection ended while the phone accepted it"})
+		return
+	}
+	if s.device.ID != nil { // the library could not forget an identity that WhatsApp does not know
+		s.store.Remove()
+	}
+	s.final(&pb.State{State: pb.SessionState_SESSION_STATE_PAIR_FAILED, Detail: errorText(err)})
+}
+
 func (s *Session) onPaired() {
+	defer s.pairingEnds()
 	s.remember()
 	s.endQR()
 	_ = s.m.cfg.Fail.Hit(failpoint.PairAfterSuccess)
@@ -121,6 +208,7 @@ func (s *Session) PairCode(ctx context.Context, phone string) (string, error) {
 	if err := s.m.cfg.Guard.Allow(); err != nil {
 		return "", queryError(err)
 	}
+	conn := s.connContext()
 	code, err := s.client.PairPhone(ctx, phone, true, whatsmeow.PairClientChrome, pairCodeDisplay)
 	switch {
 	case err == whatsmeow.ErrPhoneNumberTooShort || err == whatsmeow.ErrPhoneNumberIsNotInternational:
@@ -128,5 +216,8 @@ func (s *Session) PairCode(ctx context.Context, phone string) (string, error) {
 	case err != nil:
 		return "", queryError(err)
 	}
+	s.mu.Lock()
+	s.tied = ceremony{conn: conn, lost: codeLost}
+	s.mu.Unlock()
 	return code, nil
 }

@@ -20,6 +20,7 @@ const (
 	confirmPasskey = 3 * time.Minute
 	maxCredential  = 64 << 10
 	slotPasskey    = "passkey"
+	passkeyLost    = "the connection was lost while the passkey was asked for"
 )
 
 // passkeyState is how far a session is with a passkey; guarded by Session.mu.
@@ -82,14 +83,14 @@ func (s *Session) setPasskey(state passkeyState, within time.Duration) {
 		s.stopQR()
 	}
 	s.stopQR, s.passkey, s.pairable = cancel, state, false
-	s.pairUntil = time.Now() // a new connection within the ceremony has nothing to go on with
+	s.tied = ceremony{conn: s.conn, lost: passkeyLost}
 	s.mu.Unlock()
 	go func() {
 		timer := time.NewTimer(within)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-			s.final(&pb.State{
+			s.expire(ctx, &pb.State{
 				State: pb.SessionState_SESSION_STATE_PAIR_FAILED, Detail: "the passkey was not given in time",
 			})
 		case <-ctx.Done():

@@ -14,6 +14,7 @@ import (
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/proto/waWa6"
 	wastore "go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -56,6 +57,9 @@ type Session struct {
 	stopQR    context.CancelFunc // ends what has a time while linking: codes shown, a passkey
 	passkey   passkeyState
 	pairUntil time.Time
+	pairOver  bool          // the time for linking is over
+	pairing   chan struct{} // not nil while the library completes a pairing; closed at its end
+	tied      ceremony
 	held      map[string]struct{} // chats of which a message was not stored on the present connection
 	failures  int                 // deliveries not stored in a row
 	failedAt  time.Time
@@ -120,6 +124,7 @@ func (s *Session) newClient(logger *walog.Logger) *whatsmeow.Client {
 		s.version.Store(version)
 		return payload
 	}
+	client.PrePairCallback = func(types.JID, string, string) bool { return s.pairingBegins() }
 	client.AddEventHandlerWithSuccessStatus(s.handle)
 	return client
 }
@@ -176,13 +181,15 @@ func (s *Session) cutConn() {
 	s.dropConn()
 }
 
-// stop ends the session and waits until its store is closed. A state other than UNSPECIFIED is reported.
+// stop ends the session and waits until its store is closed. A pairing that is being completed is completed first. A state
+// other than UNSPECIFIED is reported.
 func (s *Session) stop(detail string, state pb.SessionState) {
 	s.mu.Lock()
 	if !s.stopping {
 		s.stopping, s.stopState, s.stopText = true, state, detail
 	}
 	s.mu.Unlock()
+	s.awaitPairing(stopGrace)
 	s.cancel()
 	<-s.done
 }

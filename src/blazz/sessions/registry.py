@@ -41,6 +41,8 @@ class Session:
     failed_starts: int = 0
     """In a row."""
     replaced_once: bool = False
+    fresh: bool = False
+    """It was linked in this run and has not logged in since."""
     leaving: bool = False
     """It is about to be closed for another instance: nothing new is sent."""
     interrupted: bool = False

@@ -113,13 +113,17 @@ class Reports:
         self._board.post(change)
 
     def _state(self, session: Session, state: pb.State, tag: int) -> None:
-        verdict = judge(state, linked=session.linked, status=session.status)
+        verdict = judge(
+            state, linked=session.linked, status=session.status, started=session.started, fresh=session.fresh
+        )
+        if state.state == pb.SESSION_STATE_PAIRED:
+            session.fresh = True
         up = state.state == pb.SESSION_STATE_CONNECTED
         restored = up and session.restoring
         down = verdict is not None and verdict.status not in ("connected", "authenticated")
         if up and not session.connected:
             session.connected = session.linked = True
-            session.restoring = False
+            session.restoring = session.fresh = False
             self._hooks.connected(session)
         elif down and session.connected:
             session.connected = False

@@ -22,6 +22,7 @@ Reason = Literal[
     "unknown",
 ]
 CLAIMS = frozenset({"connecting", "qr_scanning", "authenticated", "connected", "passkey_required"})
+_NOT_FINISHED = "WhatsApp did not finish the linking. Remove the device on the phone if it is listed, and link again."
 _LOGGED_OUT = {
     401: "The device was removed on the phone.",
     403: "WhatsApp has locked this number, or it was registered on another phone (403).",
@@ -40,18 +41,28 @@ class Verdict:
     stop: bool = False
 
 
-def judge(state: pb.State, *, linked: bool, status: str | None) -> Verdict | None:
-    """Return what `state` changes, None when the status stays. `status` is the last one that was reported."""
+_LINKED_LATE = Verdict("disconnected", "user_initiated", "It was linked just before it was disconnected.")
+
+
+def judge(
+    state: pb.State, *, linked: bool, status: str | None, started: bool = True, fresh: bool = False
+) -> Verdict | None:
+    """Return what `state` changes, None when the status stays. `status` is the last one that was reported.
+
+    `started`: the session is to run. `fresh`: it was linked just now and has not logged in yet.
+    """
     kind = state.state
     if kind == pb.SESSION_STATE_CONNECTING:
         # between pairing and login, and while a code is shown, reconnecting is part of the plan
         return None if status in ("authenticated", "qr_scanning") else Verdict("connecting")
     if kind == pb.SESSION_STATE_PAIRED:
-        return Verdict("authenticated")
+        return Verdict("authenticated") if started else _LINKED_LATE
     if kind == pb.SESSION_STATE_CONNECTED:
         return Verdict("connected")
     if kind == pb.SESSION_STATE_DISCONNECTED:
         return None if not linked and status == "qr_scanning" else _disconnected(state)
+    if fresh and kind == pb.SESSION_STATE_LOGGED_OUT:
+        return Verdict("logged_out", "error", f"{_NOT_FINISHED} ({state.code})", final=True, stop=True)
     return _ended(state)
 
 
@@ -75,7 +86,8 @@ def _ended(state: pb.State) -> Verdict | None:
     if kind == pb.SESSION_STATE_QR_EXPIRED:
         return Verdict("disconnected", "qr_expired", "Nobody scanned the code in time.", final=True, stop=True)
     if kind == pb.SESSION_STATE_PAIR_FAILED:
-        return Verdict("disconnected", "error", f"Linking failed: {state.detail}"[:255], final=True, stop=True)
+        detail = f"Linking failed: {state.detail[:200]}. Begin again."
+        return Verdict("disconnected", "error", detail, final=True, stop=True)
     if kind == pb.SESSION_STATE_CLIENT_OUTDATED:
         return Verdict("disconnected", "client_outdated", f"{state.detail} (405). Update Blazz."[:255])
     if kind == pb.SESSION_STATE_TEMPORARY_BAN:
