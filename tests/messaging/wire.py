@@ -28,12 +28,12 @@ def reaction(target: str, emoji: str, **key: Any) -> bytes:
     return message.SerializeToString()
 
 
-def edit(target: str, body: str, **key: Any) -> bytes:
+def edit(target: str, new: str | Message, **key: Any) -> bytes:
     message = Message()
     part = message.editedMessage.message.protocolMessage
     _key(part.key, target, **{"from_me": True, **key})
     part.type = part.MESSAGE_EDIT
-    part.editedMessage.conversation = body
+    part.editedMessage.CopyFrom(Message(conversation=new) if isinstance(new, str) else new)
     return message.SerializeToString()
 
 

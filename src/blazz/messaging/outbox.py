@@ -203,10 +203,8 @@ class Unwritten:
 
 def unwritten(tx: Tx, item: OutboxItem) -> Unwritten:
     """Return what a message waits for. Raises LookupError when it is gone."""
-    row = repository.find_message(tx, item.workspace_id, item.message_id)
-    if row is None:
-        raise LookupError("the message is gone")
-    return Unwritten(row["body"] or "", row["content"].get("form"))
+    first = changes.before_changes(_message_of(tx, item))
+    return Unwritten(first["body"] or "", first["content"].get("form"))
 
 
 def encode_previewed(tx: Tx, item: OutboxItem, preview: Mapping[str, Any]) -> bytes:
@@ -214,28 +212,38 @@ def encode_previewed(tx: Tx, item: OutboxItem, preview: Mapping[str, Any]) -> by
 
     Raises LookupError when it is gone.
     """
-    row = repository.find_message(tx, item.workspace_id, item.message_id)
-    if row is None:
-        raise LookupError("the message is gone")
-    content = {**row["content"], "preview": dict(preview)}
-    repository.change_message(tx, item.workspace_id, item.message_id, {"content": content})
-    if preview:
-        data = {"message_id": str(item.message_id), "chat_id": str(item.chat_id)}
-        events.append(tx, "message.updated", data, workspace_id=item.workspace_id, account_id=item.account_id)
-    quoted = row["quoted_wa_message_id"]
-    quote = quote_of(tx, item.workspace_id, row["chat_id"], quoted) if quoted else None
-    return kinds.encode(row["kind"], Outgoing(row["body"], content, quote))
+    row = _message_of(tx, item)
+    if row["deleted_at"] is None:
+        content = {**row["content"], "preview": dict(preview)}
+        repository.change_message(tx, item.workspace_id, item.message_id, {"content": content})
+        if preview:
+            data = {"message_id": str(item.message_id), "chat_id": str(item.chat_id)}
+            events.append(tx, "message.updated", data, workspace_id=item.workspace_id, account_id=item.account_id)
+    return _encode(tx, row, {"preview": dict(preview)})
 
 
 def encode_uploaded(tx: Tx, item: OutboxItem, uploaded: Uploaded, facts: MediaFacts) -> bytes:
-    """Return the bytes of a media message whose file was uploaded. Reads the message, so it needs a unit of work."""
+    """Return the bytes of a media message whose file was uploaded.
+
+    Reads the message, so it needs a unit of work. Raises LookupError when it is gone.
+    """
+    return _encode(tx, _message_of(tx, item), {}, facts, uploaded)
+
+
+def _message_of(tx: Tx, item: OutboxItem) -> RowMapping:
     row = repository.find_message(tx, item.workspace_id, item.message_id)
     if row is None:
         raise LookupError("the message is gone")
-    quote = None
-    if row["quoted_wa_message_id"]:
-        quote = quote_of(tx, item.workspace_id, row["chat_id"], row["quoted_wa_message_id"])
-    return kinds.encode(row["kind"], Outgoing(row["body"], row["content"], quote, facts, uploaded))
+    return row
+
+
+def _encode(
+    tx: Tx, row: RowMapping, more: Mapping[str, Any], facts: MediaFacts | None = None, uploaded: Uploaded | None = None
+) -> bytes:
+    """Return the bytes of a message as it was first written: changes of it are sent after it, as what they are."""
+    first, quoted = changes.before_changes(row), row["quoted_wa_message_id"]
+    quote = quote_of(tx, row["workspace_id"], row["chat_id"], quoted) if quoted else None
+    return kinds.encode(row["kind"], Outgoing(first["body"], {**first["content"], **more}, quote, facts, uploaded))
 
 
 def quote_of(tx: Tx, workspace_id: uuid.UUID, chat_id: uuid.UUID, wa_message_id: str) -> Quote | None:

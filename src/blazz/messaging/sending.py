@@ -140,6 +140,7 @@ def _encode(tx: Tx, row: Row, target: Row | None, address: str) -> bytes:
             row["content"],
             quote,
             target=_key(target, address) if target is not None else None,
+            target_kind=target["kind"] if target is not None else "",
             target_content=target["content"] if target is not None else {},
             own=accounts.own_addresses(tx, row["workspace_id"], row["account_id"]) if target is not None else (),
         ),

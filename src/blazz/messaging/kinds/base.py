@@ -124,6 +124,7 @@ class Outgoing:
     media: MediaFacts | None = None
     uploaded: Uploaded | None = None
     target: Target | None = None
+    target_kind: str = ""
     target_content: Content = field(default_factory=dict)
     own: tuple[str, ...] = ()  # our own addresses, the LID first; for changes only
 

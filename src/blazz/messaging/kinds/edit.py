@@ -18,6 +18,7 @@ from blazz.kit.http import Model, RequestModel
 from blazz.kit.time import from_unix_ms, to_unix_ms, utc_now
 from blazz.messaging.kinds import envelope, keys, location, message_secret
 from blazz.messaging.kinds.base import (
+    Content,
     Decoded,
     Draft,
     Effect,
@@ -29,15 +30,19 @@ from blazz.messaging.kinds.base import (
     refuse,
     same_author,
 )
+from blazz.messaging.kinds.files import CAPTION_MAX
 from blazz.messaging.kinds.sealed import SEALED, sealed
 from blazz.messaging.kinds.text import TextBody
 
 LIMIT = dt.timedelta(minutes=15)  # WhatsApp's; phones ignore later edits
-_CAPTIONED = ("imageMessage", "videoMessage", "documentMessage")
+_CAPTIONED = {"image": "imageMessage", "video": "videoMessage", "document": "documentMessage"}
 
 
 class EditBody(RequestModel):
-    """A new text for a text of yours, within 15 minutes."""
+    """A new text for a text of yours, or a new caption for an image, video or document of yours, within 15 minutes.
+
+    A caption has at most 1,024 characters.
+    """
 
     message_id: uuid.UUID
     text: TextBody
@@ -98,8 +103,11 @@ class Edit(Kind):
         row = lookup.message(content.message_id, "edit.message_id")
         if not row["from_me"]:
             raise refuse("not_yours", "Only a message of yours can be edited.", "edit", "message_id")
-        if row["kind"] != "text" or row["deleted_at"] is not None:
-            raise refuse("not_editable", "Only a text can be edited.", "edit", "message_id")
+        if row["deleted_at"] is not None or not (row["kind"] == "text" or _has_caption(row["kind"], row["content"])):
+            raise refuse("not_editable", "Only a text or a caption can be edited.", "edit", "message_id")
+        if row["kind"] != "text" and len(content.text.body) > CAPTION_MAX:
+            text = f"A caption has at most {CAPTION_MAX} characters."
+            raise refuse("caption_too_long", text, "edit", "text", "body")
         self.in_time(row, utc_now())
         return Draft(content.text.body, {"at": to_unix_ms(utc_now())}, target_id=content.message_id)
 
@@ -112,7 +120,7 @@ class Edit(Kind):
         part = message.editedMessage.message.protocolMessage
         part.key.CopyFrom(keys.key_of(outgoing.target))
         part.type = ProtocolMessage.MESSAGE_EDIT
-        part.editedMessage.conversation = outgoing.body or ""
+        _write(part.editedMessage, outgoing.target_kind, outgoing.body or "")
         part.timestampMS = outgoing.content["at"]
         return message
 
@@ -130,7 +138,7 @@ class Edit(Kind):
             part = LiveLocationMessage.FromString(bytes.fromhex(new["move"]))
             content = location.moved(target["content"], part) if target["kind"] == "location" else None
             return None if content is None else Effect("message.updated", {"content": content}, {"moved": True})
-        if change["body"] is None or target["kind"] not in ("text", "image", "video", "document"):
+        if change["body"] is None or target["kind"] not in ("text", *_CAPTIONED):
             return None
         columns = {"body": change["body"], "edited_at": at, "extras": keep_first(target)}
         if "mentions" in new:
@@ -171,10 +179,27 @@ def _new(part: ProtocolMessage) -> tuple[str | None, dict[str, Any]]:
         return inner.conversation, content
     if inner.HasField("extendedTextMessage"):
         return inner.extendedTextMessage.text, content | _mentions(inner, "extendedTextMessage")
-    for field in _CAPTIONED:
+    for field in _CAPTIONED.values():
         if inner.HasField(field):
-            return getattr(inner, field).caption, content | _mentions(inner, field)
+            # like WhatsApp's own clients: an edit does not take a caption away
+            return getattr(inner, field).caption or None, content | _mentions(inner, field)
     return None, content
+
+
+def _has_caption(kind: str, content: Content) -> bool:
+    """Tell whether a file can have a caption that is changed later."""
+    once = (content.get("context") or {}).get("view_once")
+    return kind in _CAPTIONED and not content.get("note") and not once
+
+
+def _write(message: Message, kind: str, body: str) -> None:
+    """Write the new text of a message of this kind. Of a file only the caption travels, as from WhatsApp Web."""
+    field = _CAPTIONED.get(kind)
+    if field is None:
+        message.conversation = body
+        return
+    holder = message.documentWithCaptionMessage.message if kind == "document" else message
+    getattr(holder, field).caption = body
 
 
 def _mentions(inner: Message, field: str) -> dict[str, Any]:
