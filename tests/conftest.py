@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-pytest_plugins = ["tests.required_tests", "tests.support.databases", "tests.support.fixtures", "pytester"]
+pytest_plugins = [
+    "tests.required_tests",
+    "tests.support.buckets",
+    "tests.support.databases",
+    "tests.support.fixtures",
+    "pytester",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 COMMANDS = (
     *("up", "demo", "gateway", "instance", "worker", "cluster"),
-    *("db", "accounts", "send", "simulate", "doctor", "openapi"),
+    *("db", "media", "accounts", "send", "simulate", "doctor", "openapi"),
 )
 
 
@@ -56,7 +56,17 @@ def test_doctor_reports_on_every_part(tmp_path: Path) -> None:
     assert blazz("db", "upgrade", *options).returncode == 0
     report = blazz("doctor", *options)
     assert report.returncode == 0, report.stdout + report.stderr
-    for what in ("versions", "engine host", "port", "data directory", "database", "durability", "disk", "open files"):
+    for what in (
+        "versions",
+        "engine host",
+        "port",
+        "data directory",
+        "database",
+        "durability",
+        "disk",
+        "media store",
+        "converters",
+    ):
         assert what in report.stdout
 
 

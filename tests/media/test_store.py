@@ -7,55 +7,27 @@ import hashlib
 import os
 import threading
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-import boto3  # type: ignore[import-untyped]
 import pytest
-from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
 from blazz.kit.errors import BlazzError
 from blazz.kit.settings import Settings
 from blazz.media.store import MediaStore
 from tests.media import samples
 from tests.support.app import Person, Running, run_app
+from tests.support.buckets import s3_values
 
 pytestmark = pytest.mark.anyio
 KEY = f"original/{uuid.UUID(int=5)}/2026/01/{'ab' * 32}.bin"
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    """The address of an S3 service with the bucket `files`."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    address = f"http://{host}:{port}"
-    boto3.client(
-        "s3", endpoint_url=address, region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
-    ).create_bucket(Bucket="files")
-    yield address
-    server.stop()
-
-
-def s3_settings(directory: Path, address: str) -> Settings:
-    return Settings(
-        data_dir=directory,
-        media_store="s3",
-        media_s3_bucket="files",
-        media_s3_endpoint=address,
-        media_s3_region="us-east-1",
-        media_s3_access_key="a",
-        media_s3_secret_key="b",
-        media_s3_prefix=uuid.uuid4().hex,
-    )
 
 
 @pytest.fixture(params=["disk", "s3"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MediaStore]:
     settings = Settings(data_dir=tmp_path)
     if request.param == "s3":
-        settings = s3_settings(tmp_path, request.getfixturevalue("bucket"))
+        settings = Settings(data_dir=tmp_path, **s3_values(request.getfixturevalue("bucket")))
     opened = MediaStore.from_settings(settings)
     yield opened
     opened.close()
@@ -93,8 +65,8 @@ async def test_what_is_not_there_is_told_as_such_and_leaves_nothing(store: Media
 
 
 async def test_a_bucket_that_is_away_is_an_error_to_try_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("blazz.media.store._S3_RETRIES", dt.timedelta(seconds=0.1))
-    store = MediaStore.from_settings(s3_settings(tmp_path, "http://127.0.0.1:9"))
+    monkeypatch.setattr("blazz.media.backend._S3_RETRIES", dt.timedelta(seconds=0.1))
+    store = MediaStore.from_settings(Settings(data_dir=tmp_path, **s3_values("http://127.0.0.1:9")))
     with pytest.raises(BlazzError, match="media_store_failed") as caught:
         await store.put(KEY, b"content")
     assert caught.value.status == 503
@@ -103,8 +75,14 @@ async def test_a_bucket_that_is_away_is_an_error_to_try_again(tmp_path: Path, mo
         MediaStore.from_settings(Settings(data_dir=tmp_path, media_store="s3"))
 
 
+async def test_a_bucket_alone_is_enough_where_the_machine_has_a_role(tmp_path: Path) -> None:
+    store = MediaStore.from_settings(Settings(data_dir=tmp_path, media_store="s3", media_s3_bucket="files"))
+    assert store.backend.name == "s3://files"
+    store.close()
+
+
 async def test_the_api_works_on_a_bucket(tmp_path: Path, bucket: str) -> None:
-    settings = s3_settings(tmp_path, bucket)
+    settings = Settings(data_dir=tmp_path, **s3_values(bucket))
     async with run_app(tmp_path) as running:
         running.app.state.media_store = store = MediaStore.from_settings(settings)
         owner: Person = await running.owner()

@@ -140,7 +140,7 @@ def _check(settings: Settings) -> None:
 
     with database_of(settings) as target:
         name = targets.name(target)
-        _must_exist(target)
+        must_exist(target)
         try:
             differences = migrations.check(target)
         except DBAPIError as error:
@@ -158,7 +158,7 @@ def _verify(settings: Settings, *, as_json: bool) -> None:
 
     with database_of(settings) as target:
         name = targets.name(target)
-        _must_exist(target)
+        must_exist(target)
         try:
             found = checks.findings(target, settings.sessions_dir, in_database=settings.session_store == "database")
         except DBAPIError as error:
@@ -168,6 +168,7 @@ def _verify(settings: Settings, *, as_json: bool) -> None:
         fail(f"{name}: {len(found)} finding(s).")
 
 
-def _must_exist(target: Path | str) -> None:
+def must_exist(target: Path | str) -> None:
+    """End the command when the SQLite file is not there."""
     if isinstance(target, Path) and not target.exists():
         fail(f"{target} does not exist. Create it with: blazz db upgrade")

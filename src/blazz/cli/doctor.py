@@ -21,6 +21,7 @@ from blazz import __version__, migrations
 from blazz.cli.console import fail, line
 from blazz.cli.database import settings_for
 from blazz.cli.doctor_findings import Finding, Level
+from blazz.cli.doctor_media import check_converters, check_media_store
 from blazz.cli.doctor_servers import check_database_server, check_redis
 from blazz.cli.fleet.mode import read_mode
 from blazz.engine_client.binary import find_engine_binary
@@ -46,6 +47,8 @@ def run(data_dir: Path | None, port: int | None) -> None:
         lambda: _check_durability(settings),
         lambda: _check_disk(settings),
         lambda: _check_sessions(settings),
+        lambda: check_media_store(settings),
+        check_converters,
         _check_files,
     ]
     findings = [_safely(check) for check in checks]

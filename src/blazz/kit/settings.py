@@ -110,6 +110,9 @@ class Settings(BaseSettings):
     media_store: Literal["disk", "s3"] = Field(
         "disk", description="Where media files are kept; with s3 the media directory holds only files in passing."
     )
+    media_second_store: Literal["disk", "s3"] | None = Field(
+        None, description="Read when the media store lacks a file, while files are moved from one to the other."
+    )
     media_s3_bucket: str | None = Field(None, description="The bucket, which must exist.")
     media_s3_prefix: str | None = Field(None, description="Put before every key, to share a bucket.")
     media_s3_endpoint: str | None = Field(None, description="The address of the S3 service; Amazon's when absent.")
