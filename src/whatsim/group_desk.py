@@ -1,4 +1,4 @@
-"""What phones' owners do in groups: make them, change them, write, read, join and leave."""
+"""What phones' owners do in groups: make them, change them, write, read, join and leave. Status posts, channels."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from whatsim.model import GroupNotFound, GroupRefused, InvalidContent, MessageView, OutgoingContent, TextContent
+from whatsim.phones.contents import prepare_text
 from whatsim.phones.views import message_view
 from whatsim.server.groups import GROUPS_JID, Addressing, Group, GroupRefusal
 
@@ -166,6 +167,13 @@ class GroupDesk:
         phone = self._core.world.phone(number)
         prepared = await self._core.phones.prepare(content, phone, phone)
         message_id = self._core.phones.groups.post_status(phone, prepared)
+        await self._core.store.durable()
+        return message_id
+
+    async def publish(self, channel: str, followers: Sequence[str], content: TextContent) -> str:
+        """Post to a channel (`...@newsletter`): the companions of its followers receive it; returns its message id."""
+        phones = [self._core.world.phone(number) for number in followers]
+        message_id = self._core.phones.groups.publish(channel, phones, prepare_text(content, phones[0], phones[0]))
         await self._core.store.durable()
         return message_id
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from blazz._generated.engine import groups_pb2 as pb
 from blazz.groups import service
@@ -20,11 +20,14 @@ from blazz.groups.facts import GroupFacts
 from blazz.groups.schemas import GroupDetails
 from blazz.groups.tables import groups as groups_table
 from blazz.kit import failpoints
+from blazz.kit.db import Platform
 from blazz.kit.errors import BlazzError
 from blazz.messaging import group_receipts, sending
 from blazz.messaging import service as messaging
 from blazz.messaging.schemas import MessageView, SendMessage
+from blazz.messaging.tables import chats as chats_table
 from blazz.messaging.tables import messages
+from blazz.workspaces.tables import workspaces as workspaces_table
 from tests.support.network import simulated_network
 from tests.support.product import Blazz, Number, running, text
 from tests.support.waiting import eventually
@@ -270,3 +273,32 @@ async def test_news_that_could_not_be_stored_comes_again(stage: Stage, monkeypat
 def test_facts_of_a_group_without_details_are_complete() -> None:
     facts = GroupFacts.of(pb.Group(jid="120363@g.us", subject="A\0B"))
     assert (facts.subject, facts.member_add_mode, facts.members, facts.size) == ("A\ufffdB", "all_member_add", (), 0)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+async def test_status_posts_and_channels_are_kept_as_the_workspace_wants(stage: Stage, kept: bool) -> None:
+    network, number = stage.network, stage.number
+    wanted = dict.fromkeys(("inbound_status", "inbound_channels"), "store" if kept else "ignore")
+    own = workspaces_table.c.id == stage.blazz.workspace_id
+
+    def choose(tx: Any) -> None:
+        tx.execute(update(workspaces_table).where(own).values(settings=wanted))
+
+    await stage.blazz.database.write(Platform("test"), choose)
+    await network.send_message(stage.sari, number.phone, text(f"knows each other {kept}"))
+    await network.groups.post_status(stage.sari, text(f"a day {kept}"))
+    await network.groups.publish("120363000000000002@newsletter", [number.phone], text(f"news {kept}"))
+    await network.send_message(stage.sari, number.phone, text(f"behind them {kept}"))
+    await stage.message(f"behind them {kept}")
+    bodies = await stage.blazz.bodies(from_me=False)
+    assert (f"a day {kept}" in bodies, f"news {kept}" in bodies) == (kept, kept)
+    if kept:
+        post = await stage.message(f"a day {kept}")
+        assert post.sender is not None and post.sender.push_name == "Sari"
+        kinds = {row["kind"] for row in await stage.blazz.rows(chats_table)}
+        assert {"status", "channel"} <= kinds
+
+    async def confirmed() -> bool:
+        return not any(device.queued for device in network.get_phone(number.phone).devices)
+
+    await eventually(confirmed, what="that nothing comes again")

@@ -24,6 +24,23 @@ async def test_owner_changes_name_and_time_zone(owner: Person) -> None:
     assert (await owner.get(path)).json() == changed
 
 
+async def test_settings_change_one_by_one_and_are_told_once(owner: Person) -> None:
+    path = f"/workspaces/{owner.workspace_id}"
+    assert (await owner.get(path)).json()["settings"] == {"inbound_status": "ignore", "inbound_channels": "ignore"}
+    changed = (await owner.patch(path, {"settings": {"inbound_channels": "store"}})).json()
+    assert changed["settings"] == {"inbound_status": "ignore", "inbound_channels": "store"}
+    await owner.patch(path, {"settings": {"inbound_channels": "store"}, "name": "Shop"})  # nothing new
+    await owner.patch(path, {"settings": {"inbound_status": "store"}})
+    assert (await owner.get(path)).json()["settings"] == {"inbound_status": "store", "inbound_channels": "store"}
+    for wrong in ({"inbound_status": "maybe"}, {"colour": "red"}, {"inbound_status": True}, "store"):
+        problem(await owner.patch(path, {"settings": wrong}), 422)
+    told = [event["data"] for event in (await owner.get("/events", after=0)).json()["data"]]
+    assert [data for data in told if "changed" in data] == [
+        {"changed": ["inbound_channels"]},
+        {"changed": ["inbound_status"]},
+    ]
+
+
 async def test_second_workspace_must_be_named(owner: Person) -> None:
     second = (await owner.post("/workspaces", {"name": "Second"})).json()
     assert (second["number"], second["role"]) == (2, "owner")

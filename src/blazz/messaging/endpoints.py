@@ -13,11 +13,12 @@ from blazz.cluster.commands import SessionCommands
 from blazz.identity.caller import Caller
 from blazz.identity.dependencies import needs
 from blazz.kit.errors import BlazzError
-from blazz.kit.http import CommandsDep, CursorParam, DatabaseDep, LimitParam, Page, SettingsDep
+from blazz.kit.http import CommandsDep, CursorParam, DatabaseDep, LimitParam, Page, SettingsDep, problems
 from blazz.kit.http.idempotency import IdempotencyKeyParam, idempotent
 from blazz.kit.settings import Settings
 from blazz.kit.time import utc_now
 from blazz.messaging import group_receipts, sending, service
+from blazz.messaging.feeds import feed_kind
 from blazz.messaging.recipients import RecipientCheck
 from blazz.messaging.schemas import (
     BatchAnswer,
@@ -175,7 +176,13 @@ async def mark_read(chat_id: uuid.UUID, caller: Writer, database: DatabaseDep, c
         await _tell_read(commands, marks)
 
 
-@router.post("/chats/{chat_id}/typing", tags=_CHATS, summary="Show that somebody types", status_code=204)
+@router.post(
+    "/chats/{chat_id}/typing",
+    tags=_CHATS,
+    summary="Show that somebody types",
+    status_code=204,
+    responses=problems(401, 403, 404, 409, 422),
+)
 async def typing(
     chat_id: uuid.UUID, body: TypingState, caller: Writer, database: DatabaseDep, commands: CommandsDep
 ) -> None:
@@ -195,6 +202,8 @@ async def watch_chat(chat_id: uuid.UUID, caller: Reader, database: DatabaseDep, 
     and the events `presence` and `typing` tell what the customer does, as far as they let others see it.
     """
     account_id, address, contact_id = await database.read(caller.scope, service.watched_chat, chat_id)
+    if feed_kind(address) is not None:
+        return
     try:
         await commands.watch_chat(account_id, address, contact_id)
     except BlazzError as error:

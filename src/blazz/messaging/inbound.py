@@ -13,7 +13,7 @@ from blazz.kit.db import Tx
 from blazz.kit.ids import uuid7
 from blazz.kit.time import utc_now
 from blazz.media import service as media
-from blazz.messaging import changes, kinds, newest, repository
+from blazz.messaging import changes, feeds, kinds, newest, repository
 from blazz.messaging.healing import Seal, heal, plan_download
 from blazz.messaging.identities import Authors, Identity, learn, peer_of
 from blazz.messaging.model import InboundMessage, InboundReceipt, PreparedMessage, StoreResult
@@ -88,7 +88,7 @@ def store_messages(tx: Tx, batch: Sequence[PreparedMessage], seal: Seal) -> Stor
 
     `seal(value, context)` encrypts what fetches media. The scope must allow every workspace of the batch.
     """
-    wanted = [item for item in batch if item.decoded is not None]
+    wanted = feeds.wanted(tx, [item for item in batch if item.decoded is not None])
     if not wanted:
         return StoreResult(0, 0, 0)
     workspaces = {item.message.workspace_id for item in wanted}
@@ -128,8 +128,9 @@ def _chats(
     for item in fresh:
         message, peer = item.message, peer_of(item.message)
         new = repository.NewChat(message.workspace_id, message.account_id, message.chat, "direct", None)
-        if message.is_group or peer is None:
-            others[_chat_key(message)] = replace(new, kind="group") if message.is_group else new
+        if peer is None or _has_own_chat(message):
+            kind = "group" if message.is_group else feeds.feed_kind(message.chat) or "direct"
+            others[_chat_key(message)] = replace(new, kind=kind)
         else:
             contact_id = resolution.contact_ids[peer]
             direct[message.account_id, contact_id] = replace(new, contact_id=contact_id)
@@ -137,11 +138,16 @@ def _chats(
     found: dict[int, repository.ChatState] = {}
     for index, item in enumerate(fresh):
         message, peer = item.message, peer_of(item.message)
-        if message.is_group or peer is None:
+        if peer is None or _has_own_chat(message):
             found[index] = by_address[_chat_key(message)]
         else:
             found[index] = by_contact[message.account_id, resolution.contact_ids[peer]]
     return found
+
+
+def _has_own_chat(message: InboundMessage) -> bool:
+    """Tell whether a message's chat is no person's: a group or a feed."""
+    return message.is_group or feeds.feed_kind(message.chat) is not None
 
 
 def _chat_key(message: InboundMessage) -> ChatKey:
@@ -172,7 +178,7 @@ def _insert(
         events.insert_at_position(tx, messages_table, row, _announce(tx, message, chat, row["id"], authors))
         rows.append(row)
         if not kinds.kind_of(decoded.kind).quiet:
-            newest_of.append((chat, row, None if message.is_group else chat.address))
+            newest_of.append((chat, row, None if _has_own_chat(message) else chat.address))
             touched[chat.id] = chat
     changes.store(tx, rows, changed)
     for chat, row, address in newest_of:
@@ -233,6 +239,8 @@ def _announce(
         data["identifiers"] = dict(known)
     if message.from_me:
         data["state"] = "sent"
+    if feed := feeds.feed_kind(chat.address):
+        data["chat_kind"] = feed  # nothing to answer: automations leave it alone
     return events.append(
         tx,
         "message.sent" if message.from_me else "message.received",

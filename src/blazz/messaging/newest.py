@@ -15,6 +15,7 @@ from typing import Any
 from blazz import events
 from blazz.kit.db import Tx
 from blazz.messaging import kinds, repository
+from blazz.messaging.feeds import feed_kind
 from blazz.messaging.kinds.base import Row
 
 PREVIEW = 200  # characters of the newest message that a chat shows
@@ -71,7 +72,10 @@ class _Told:
 
 
 def note(tx: Tx, newest: NewestMessage) -> None:
-    """Let a message be its chat's newest, and unread unless it is ours. It takes effect at the end of the commit."""
+    """Let a message be its chat's newest, and unread unless it is ours or of a feed.
+
+    It takes effect at the end of the commit.
+    """
     tx.flush_together(_flush, newest)
 
 
@@ -98,7 +102,8 @@ def _flush(tx: Tx, items: Sequence[NewestMessage | _Told]) -> None:
         chat_id = item.chat.id
         last[chat_id] = item
         moments[chat_id] = max(moments.get(chat_id, item.at), item.at)
-        unread[chat_id] = unread.get(chat_id, 0) + (not item.from_me)
+        counts = not item.from_me and feed_kind(item.chat.address) is None
+        unread[chat_id] = unread.get(chat_id, 0) + counts
         if item.address is not None:
             addresses[chat_id] = item.address
     rows = [

@@ -250,11 +250,11 @@ class ChatLabel(Model):
 
 
 class ChatView(Model):
-    """A conversation with one person or group on one number."""
+    """A conversation with one person or group on one number, or what a feed publishes there: that one only reads."""
 
     id: uuid.UUID
     account_id: uuid.UUID
-    kind: Literal["direct", "group"]
+    kind: Literal["direct", "group", "status", "channel"]
     contact: ChatContact | None
     name: str | None = Field(None, description="Of a group: its subject.")
     member_count: int | None = Field(None, description="Of a group, ourselves included.")

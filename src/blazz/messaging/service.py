@@ -18,6 +18,7 @@ from blazz.kit.http import Page
 from blazz.kit.http.cursors import decode_cursor, encode_cursor
 from blazz.kit.http.idempotency import IdempotentRequest, recall, remember
 from blazz.messaging import repository, sending, settings
+from blazz.messaging.feeds import feed_kind, read_only
 from blazz.messaging.kinds.edit import BEFORE
 from blazz.messaging.schemas import (
     BatchAnswer,
@@ -222,10 +223,12 @@ def mark_read(tx: Tx, chat_id: uuid.UUID) -> ReadMarks | None:
 
 
 def chat_address(tx: Tx, chat_id: uuid.UUID) -> tuple[uuid.UUID, str]:
-    """Return account and WhatsApp address of a chat. Raises BlazzError `not_found`."""
+    """Return account and WhatsApp address of a chat to write to. Raises BlazzError `not_found`, `chat_read_only`."""
     row = repository.find_chat(tx, tx.workspace_id, chat_id)
     if row is None:
         raise not_found("chat")
+    if feed_kind(row["address"]) is not None:
+        raise read_only()
     return row["account_id"], row["address"]
 
 

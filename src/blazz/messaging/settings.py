@@ -19,6 +19,7 @@ from blazz.kit.errors import FieldError, conflict, invalid, not_found
 from blazz.kit.ids import uuid7
 from blazz.kit.time import to_unix_ms, utc_now
 from blazz.messaging import repository, requests
+from blazz.messaging.feeds import feed_kind
 from blazz.messaging.history_model import FOREVER
 from blazz.messaging.repository import history as history_sql
 from blazz.messaging.repository import state as sql
@@ -151,7 +152,9 @@ def _message_index(row: Mapping[str, Any] | RowMapping, chat: RowMapping) -> tup
 
 
 def _tell_phone(tx: Tx, chat: RowMapping, changed: Mapping[str, Any]) -> None:
-    """Queue what the phone must hear: one patch for each setting, as phones write them."""
+    """Queue what the phone must hear: one patch for each setting, as phones write them. Of feeds it hears nothing."""
+    if feed_kind(chat["address"]) is not None:
+        return
     address, account_id = chat["address"], chat["account_id"]
     if "archived" in changed:
         value = SyncActionValue()

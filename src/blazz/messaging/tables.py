@@ -18,7 +18,7 @@ from blazz.kit.db import Blob, JsonDoc, Key, LongText, UtcDateTime, same_workspa
 chats = scoped_table(
     "chats",
     Column("account_id", Uuid(), nullable=False),
-    Column("kind", Key(16), nullable=False),  # direct | group
+    Column("kind", Key(16), nullable=False),  # direct | group | status | channel
     Column("contact_id", Uuid(), nullable=True),  # direct chats
     Column("address", Key(64), nullable=False),  # WhatsApp address to send to: ...@lid, ...@s.whatsapp.net, ...@g.us
     Column("last_message_id", Uuid(), nullable=True),  # no foreign key: written before its message

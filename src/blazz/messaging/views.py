@@ -47,12 +47,15 @@ def message_views(tx: Tx, rows: Sequence[Row]) -> list[MessageView]:
 
 
 def _with_group_parts(tx: Tx, rows: Sequence[Row], views: list[MessageView]) -> list[MessageView]:
-    """Name the authors of messages in groups, and count how far ours got; one statement when none is of a group."""
-    groups = group_messages.groups_among(tx, [tx.workspace_id], {row["chat_id"] for row in rows}) if rows else {}
-    if not groups:
+    """Name the authors of messages where several people write, and count in groups how far ours got.
+
+    One statement when none is of such a chat.
+    """
+    shared = group_messages.shared_among(tx, [tx.workspace_id], {row["chat_id"] for row in rows}) if rows else {}
+    if not shared:
         return views
-    ours = [row["id"] for row in rows if row["from_me"] and row["chat_id"] in groups]
-    authors = {row["author"] for row in rows if row["author"] and row["chat_id"] in groups}
+    ours = [row["id"] for row in rows if row["from_me"] and shared.get(row["chat_id"]) == "group"]
+    authors = {row["author"] for row in rows if row["author"] and row["chat_id"] in shared}
     people = people_at(tx, tx.workspace_id, authors) if authors else {}
     reached = group_receipts.counts(tx, [tx.workspace_id], ours)
     return [
@@ -62,7 +65,7 @@ def _with_group_parts(tx: Tx, rows: Sequence[Row], views: list[MessageView]) -> 
                 "receipts": reached[view.id].view() if view.id in reached else None,
             }
         )
-        if view.chat_id in groups
+        if view.chat_id in shared
         else view
         for view in views
     ]

@@ -7,6 +7,8 @@ from typing import Literal
 
 from blazz._generated.engine import engine_pb2 as pb
 from blazz.kit.time import from_unix_ms, utc_now
+from blazz.messaging.addresses import is_group
+from blazz.messaging.feeds import STATUS
 from blazz.messaging.model import InboundMessage, InboundReceipt
 from blazz.sessions.addresses import bare, canonical, lid_of, phone_of
 from blazz.sessions.registry import Session
@@ -22,17 +24,14 @@ _STATES: dict[str, ReceiptState] = {
     "read-self": "read",
     "played-self": "played",
 }
-_UNINTERESTING = ("status@broadcast",)
 
 
 def is_stored(event: pb.Event) -> bool:
     """Tell whether messaging stores this event at all; others are acknowledged without."""
     kind = event.WhichOneof("body")
-    if kind == "message":
-        message = event.message
-        return message.chat not in _UNINTERESTING and not message.chat.endswith(("@newsletter", "@broadcast"))
-    if kind == "undecryptable":
-        return not event.undecryptable.chat.endswith(("@newsletter", "@broadcast"))
+    if kind == "message" or kind == "undecryptable":
+        message = event.message if kind == "message" else event.undecryptable
+        return not (message.from_me and _over_list(message))  # ours to a list stand in the phone's list alone
     return kind == "receipt" and event.receipt.type in _STATES and bool(event.receipt.message_ids)
 
 
@@ -44,8 +43,8 @@ def message_of(session: Session, message: pb.Message) -> InboundMessage:
         account_id=session.account_id,
         wa_message_id=message.id,
         from_me=message.from_me,
-        chat=bare(message.chat),
-        is_group=message.is_group,
+        chat=_chat(message),
+        is_group=is_group(message.chat),
         author="" if message.from_me else canonical(message.sender, message.sender_alt),
         phone=phone_of(*peers),
         lid=lid_of(*peers),
@@ -64,8 +63,8 @@ def undecryptable_of(session: Session, message: pb.Undecryptable) -> InboundMess
         account_id=session.account_id,
         wa_message_id=message.id,
         from_me=message.from_me,
-        chat=bare(message.chat),
-        is_group=message.is_group,
+        chat=_chat(message),
+        is_group=is_group(message.chat),
         author="" if message.from_me else canonical(message.sender, message.sender_alt),
         phone=phone_of(*peers),
         lid=lid_of(*peers),
@@ -99,6 +98,15 @@ def identity_of(event: pb.Event, account_id: uuid.UUID) -> tuple[uuid.UUID, str]
     if kind == "undecryptable":
         return account_id, f"{event.undecryptable.id} {event.undecryptable.sender}"
     return account_id, f"{event.receipt.type} {','.join(event.receipt.message_ids)} {event.receipt.sender}"
+
+
+def _chat(message: pb.Message | pb.Undecryptable) -> str:
+    """Return where people look for a message: one that came over a broadcast list, in the chat with its sender."""
+    return bare(message.sender if _over_list(message) else message.chat)
+
+
+def _over_list(message: pb.Message | pb.Undecryptable) -> bool:
+    return message.chat.endswith("@broadcast") and message.chat != STATUS
 
 
 def _peers(chat: str, sender: str, sender_alt: str, recipient_alt: str, from_me: bool) -> tuple[str, ...]:

@@ -63,7 +63,13 @@ async def patch_workspace(
     workspace_id: uuid.UUID, body: WorkspacePatch, person: PersonDep, database: DatabaseDep
 ) -> Workspace:
     changed = await database.write(
-        _PERSONAL, service.change, person.user_id, workspace_id, name=body.name, timezone=body.timezone
+        _PERSONAL,
+        service.change,
+        person.user_id,
+        workspace_id,
+        name=body.name,
+        timezone=body.timezone,
+        settings=body.settings.model_dump(exclude_none=True) if body.settings is not None else None,
     )
     return Workspace.model_validate(changed)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import RowMapping, and_, bindparam, delete, func, insert, or_, select, update
@@ -18,6 +18,7 @@ _COLUMNS = (
     workspaces.c.name,
     workspaces.c.timezone,
     workspaces.c.default_country,
+    workspaces.c.settings,
     workspaces.c.created_at,
 )
 _WORKSPACE = select(*_COLUMNS).where(workspaces.c.id == bindparam("workspace"), workspaces.c.deleted_at.is_(None))
@@ -43,6 +44,17 @@ _INVITATION = (
 def get_workspace(tx: Tx, workspace_id: uuid.UUID) -> RowMapping | None:
     """Return a living workspace."""
     return tx.execute(_WORKSPACE, {"workspace": workspace_id}).mappings().first()
+
+
+def hold_workspace(tx: Tx, workspace_id: uuid.UUID) -> RowMapping | None:
+    """Return a living workspace, kept from others until this unit is committed."""
+    own = (workspaces.c.id == workspace_id, workspaces.c.deleted_at.is_(None))
+    return tx.one(select(*_COLUMNS).where(*own).with_for_update(key_share=True))
+
+
+def settings_of(tx: Tx, ids: Collection[uuid.UUID]) -> Sequence[RowMapping]:
+    """Return id and settings of workspaces."""
+    return tx.all(select(workspaces.c.id, workspaces.c.settings).where(workspaces.c.id.in_(list(ids))))
 
 
 def get_workspaces(tx: Tx, ids: Sequence[uuid.UUID]) -> Sequence[RowMapping]:

@@ -10,9 +10,24 @@ from pydantic import Field, StringConstraints
 
 from blazz.identity.caller import Role
 from blazz.kit.http import Model, RequestModel
+from blazz.workspaces.settings import Inbound
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
 MemberState = Literal["active", "suspended"]
+
+
+class WorkspaceSettings(Model):
+    """What a workspace has chosen."""
+
+    inbound_status: Inbound = Field(description="Status posts: ignored, or stored as a chat that one can only read.")
+    inbound_channels: Inbound = Field(description="Posts of channels: ignored, or stored as chats, one per channel.")
+
+
+class WorkspaceSettingsPatch(RequestModel):
+    """Settings to change; absent fields stay."""
+
+    inbound_status: Inbound | None = None
+    inbound_channels: Inbound | None = None
 
 
 class Workspace(Model):
@@ -24,6 +39,7 @@ class Workspace(Model):
     timezone: str = Field(description="IANA name such as Asia/Jakarta.")
     created_at: dt.datetime
     role: Role = Field(description="Yours in this workspace.")
+    settings: WorkspaceSettings
 
 
 class WorkspaceCreate(RequestModel):
@@ -38,6 +54,7 @@ class WorkspacePatch(RequestModel):
 
     name: Name | None = None
     timezone: Annotated[str, Field(max_length=64)] | None = None
+    settings: WorkspaceSettingsPatch | None = None
 
 
 class MemberUser(Model):

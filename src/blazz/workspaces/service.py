@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 import zoneinfo
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cache
+from typing import Any
 
 from sqlalchemy import RowMapping
 
+from blazz import events
 from blazz.identity import users
 from blazz.identity.cache import forget_after_commit
 from blazz.identity.caller import Role
@@ -20,6 +22,7 @@ from blazz.kit.errors import FieldError, conflict, forbidden, invalid, not_found
 from blazz.kit.ids import uuid7
 from blazz.kit.time import utc_now
 from blazz.workspaces import memberships, repository
+from blazz.workspaces.settings import WorkspaceSettings
 
 DEFAULT_COUNTRY = "ID"
 _MAX_WORKSPACES = 50  # per person
@@ -35,6 +38,7 @@ class Workspace:
     timezone: str
     created_at: dt.datetime
     role: Role
+    settings: WorkspaceSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,8 @@ def create(tx: Tx, *, name: str, owner_id: uuid.UUID, timezone: str = "UTC") -> 
     check_timezone(timezone)
     if len(memberships.roles_of(tx, owner_id)) >= _MAX_WORKSPACES:
         raise conflict("too_many_workspaces", f"A person belongs to at most {_MAX_WORKSPACES} workspaces.")
-    workspace = Workspace(uuid7(), repository.highest_number(tx) + 1, name, timezone, utc_now(), "owner")
+    number = repository.highest_number(tx) + 1
+    workspace = Workspace(uuid7(), number, name, timezone, utc_now(), "owner", WorkspaceSettings())
     repository.insert_workspace(
         tx,
         {
@@ -106,17 +111,44 @@ def get_of(tx: Tx, user_id: uuid.UUID, workspace_id: uuid.UUID) -> Workspace:
     return _workspace(row, role)
 
 
-def change(tx: Tx, user_id: uuid.UUID, workspace_id: uuid.UUID, *, name: str | None, timezone: str | None) -> Workspace:
-    """Change name or time zone. Raises BlazzError `not_found`, `role_not_allowed`, `invalid_timezone`."""
+def change(
+    tx: Tx,
+    user_id: uuid.UUID,
+    workspace_id: uuid.UUID,
+    *,
+    name: str | None = None,
+    timezone: str | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> Workspace:
+    """Change name, time zone or single settings. Raises BlazzError `not_found`, `role_not_allowed`, `invalid_timezone`.
+
+    An event tells of what is another now.
+    """
     current = get_of(tx, user_id, workspace_id)
     if current.role != "owner":
         raise forbidden("Only an owner changes the workspace.", code="role_not_allowed")
     if timezone is not None:
         check_timezone(timezone)
-    values = {key: value for key, value in (("name", name), ("timezone", timezone)) if value is not None}
+    row = repository.hold_workspace(tx, workspace_id)
+    if row is None:
+        raise not_found("workspace")
+    asked = {key: value for key, value in (("name", name), ("timezone", timezone)) if value is not None}
+    values: dict[str, Any] = {key: value for key, value in asked.items() if row[key] != value}
+    changed = sorted(values)
+    before = WorkspaceSettings.of(row["settings"])
+    after = replace(before, **settings or {})
+    if after != before:
+        values["settings"] = {**row["settings"], **asdict(after)}
+        changed += before.differences(after)
     if values:
         repository.update_workspace(tx, workspace_id, values)
+        events.append(tx, "workspace.updated", {"changed": changed}, workspace_id=workspace_id)
     return get_of(tx, user_id, workspace_id)
+
+
+def settings_of(tx: Tx, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, WorkspaceSettings]:
+    """Return the settings of workspaces, in one statement."""
+    return {row["id"]: WorkspaceSettings.of(row["settings"]) for row in repository.settings_of(tx, ids)}
 
 
 def placing_of(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Placing]:
@@ -209,7 +241,8 @@ def _keep_an_owner(tx: Tx, row: RowMapping) -> None:
 
 
 def _workspace(row: RowMapping, role: Role) -> Workspace:
-    return Workspace(row["id"], row["number"], row["name"], row["timezone"], row["created_at"], role)
+    settings = WorkspaceSettings.of(row["settings"])
+    return Workspace(row["id"], row["number"], row["name"], row["timezone"], row["created_at"], role, settings)
 
 
 def _member(row: RowMapping, user: User) -> Member:

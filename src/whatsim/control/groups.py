@@ -1,4 +1,4 @@
-"""Endpoints about groups: make, show, change, join, leave; status posts. Messages go through the phones' endpoints."""
+"""Endpoints about groups: make, show, change, join, leave; posts: status, channels. Messages go through the phones'."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field, StringConstraints
 
 from whatsim.control.phones import Net
-from whatsim.control.schemas import Body, GroupAddress, Number, TextBody
+from whatsim.control.schemas import Body, ChannelAddress, GroupAddress, Number, TextBody
 from whatsim.group_desk import GroupView
 from whatsim.model import TextContent
 
@@ -93,8 +93,15 @@ class Joined(BaseModel):
     joined: bool
 
 
+class ChannelPost(Body):
+    """A text and the phones that follow the channel."""
+
+    body: str = Field(min_length=1, max_length=65_536)
+    followers: list[Number] = Field(min_length=1, max_length=1000)
+
+
 class Posted(BaseModel):
-    """A status post."""
+    """A post: a status, or of a channel."""
 
     message_id: str
 
@@ -137,3 +144,8 @@ async def leave_group(network: Net, jid: Jid, body: Member) -> None:
 @router.post("/phones/{number}/status", status_code=201, summary="Post a status")
 async def post_status(network: Net, number: Number, body: TextBody) -> Posted:
     return Posted(message_id=await network.groups.post_status(number, TextContent(body.body)))
+
+
+@router.post("/channels/{jid}/messages", status_code=201, summary="Post to a channel")
+async def post_to_channel(network: Net, jid: Annotated[ChannelAddress, Path()], body: ChannelPost) -> Posted:
+    return Posted(message_id=await network.groups.publish(jid, body.followers, TextContent(body.body)))

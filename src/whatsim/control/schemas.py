@@ -30,6 +30,11 @@ GroupAddress = Annotated[
     StringConstraints(pattern=r"^[0-9-]{5,40}@g\.us$"),
     Field(description="A group's address", examples=["120363000000000001@g.us"]),
 ]
+ChannelAddress = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9]{5,40}@newsletter$"),
+    Field(description="A channel's address", examples=["120363000000000002@newsletter"]),
+]
 Delay = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False, description="Seconds to wait before answering")]
 
 

@@ -84,6 +84,14 @@ class PhoneGroups:
         self._push(phone, STATUS_JID, named, devices, message, prepared)
         return message.message_id
 
+    def publish(self, channel: str, followers: list[Phone], prepared: Prepared) -> str:
+        """Post to a channel, which nothing encrypts, for the companions of its followers; returns the post's id."""
+        message_id = new_message_id()
+        attrs = {"from": channel, "id": message_id, "server_id": timestamp(), "type": "text", "t": timestamp()}
+        for device in (device for phone in followers for device in phone.devices.values()):
+            self._core.router.push(device, Node("message", dict(attrs), [Node("plaintext", {}, prepared.data)]))
+        return message_id
+
     def _push(
         self,
         phone: Phone,
@@ -127,7 +135,7 @@ class PhoneGroups:
         by_author: dict[str, list[str]] = {}
         for message in unread:
             by_author.setdefault(message.author, []).append(message.message_id)
-        self.read_elsewhere(phone, group, [message.message_id for message in unread])
+            self._core.phones.mark(message)
         for number, ids in by_author.items():
             author = self._core.world.by_number.get(number)
             if author is not None:
@@ -221,10 +229,10 @@ class PhoneGroups:
             ids = [node.attr("id"), *(item.attr("id") for item in (listed.children if listed else []))]
             self._advance(phone, group, reader, ids, state)
 
-    def read_elsewhere(self, phone: Phone, group: Group, ids: list[str]) -> None:
-        """The owner has read messages, here or on a companion."""
+    def read_elsewhere(self, phone: Phone, group: Group, author: Phone, ids: list[str]) -> None:
+        """The owner has read messages of `author` on a companion."""
         for message_id in ids:
-            message = phone.find_message(group.jid, message_id)
+            message = phone.find_message(group.jid, message_id, author.number)
             if message is not None and not message.outgoing:
                 self._core.phones.mark(message)
 
@@ -235,7 +243,7 @@ class PhoneGroups:
         if reading.hidden or (reading.type == "other" and e2e.Message.decode(content).sender_key is not None):
             return
         outgoing = author is phone
-        message = phone.find_message(group.jid, node.attr("id"))
+        message = phone.find_message(group.jid, node.attr("id"), author.number)
         added = message is None
         if message is None:
             message = self._new(phone, group, node.attr("id"), _time(node), outgoing=outgoing)
@@ -279,8 +287,8 @@ class PhoneGroups:
         """Note how far messages of this phone got with one member; a message is delivered when all have it."""
         others = {number.number for number in self._core.groups.members(group) if number is not phone}
         for message_id in ids:
-            message = phone.find_message(group.jid, message_id)
-            if message is None or not message.outgoing or state in message.reached.get(reader.number, {}):
+            message = phone.find_message(group.jid, message_id, phone.number)
+            if message is None or state in message.reached.get(reader.number, {}):
                 continue
             message.reached.setdefault(reader.number, {})[state] = now()
             if others <= {number for number, states in message.reached.items() if state in states}:
@@ -290,7 +298,7 @@ class PhoneGroups:
 
     def _undecryptable(self, phone: Phone, group: Group, device: Device, node: Node) -> None:
         self._core.counters.decrypt_failures += 1
-        message = phone.find_message(group.jid, node.attr("id"))
+        message = phone.find_message(group.jid, node.attr("id"), device.phone.number)
         added = message is None
         if message is None:
             message = self._new(phone, group, node.attr("id"), _time(node), outgoing=device.phone is phone)
@@ -323,10 +331,10 @@ class PhoneGroups:
         if retry is None:
             return
         message_id = retry.attrs.get("id", node.attrs.get("id", ""))
-        message = phone.find_message(group.jid, message_id)
+        message = phone.find_message(group.jid, message_id, phone.number)
         content = self._contents.find(message) if message is not None else None
         self._sessions.restart(phone, device, self._sender.retry_bundle(device, node))
-        if message is None or content is None or not message.outgoing:
+        if message is None or content is None:
             return
         message.retries += 1
         self._save(message)

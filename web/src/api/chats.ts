@@ -2,12 +2,23 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/vue-query'
 import { computed, type MaybeRefOrGetter, toValue } from 'vue'
 
+import { i18n } from '@/i18n'
+
 import { client, unwrap } from './client'
 import { type ChatFilters, keys } from './keys'
 import type { Chat, ChatChange } from './types'
 
-/** What a chat is called: the person, or the group. */
-export const chatName = (chat: Chat | undefined): string => chat?.contact?.display_name ?? chat?.name ?? ''
+/** Whether a chat is a feed (status posts, a channel): one reads it and cannot answer. */
+export const isFeed = (chat: Chat | undefined): boolean => chat?.kind === 'status' || chat?.kind === 'channel'
+
+/** What stands for a feed where others have a picture. */
+export const feedIcon = (chat: Chat): string | undefined => ({ status: 'i-lucide-circle-dashed', channel: 'i-lucide-radio' } as Record<string, string>)[chat.kind]
+
+/** What a chat is called: the person, the group, or what is published there. */
+export function chatName(chat: Chat | undefined): string {
+  const own = chat?.contact?.display_name ?? chat?.name
+  return own ?? (chat && isFeed(chat) ? i18n.global.t(`inbox.feed.${chat.kind}`) : '')
+}
 
 /** The picture of the person, or of the group. */
 export const chatPicture = (chat: Chat | undefined): string | null => chat?.contact?.picture_id ?? chat?.picture_id ?? null

@@ -4,7 +4,7 @@ import type { ApiKey, ApiKeyCreated, Invitation, Member, Role, Workspace } from 
 
 export const createWorkspace = (name: string): Promise<Workspace> =>
   unwrap(client.POST('/api/v1/workspaces', { body: { name } }))
-export const updateWorkspace = (workspace_id: string, body: { name?: string; timezone?: string }): Promise<Workspace> =>
+export const updateWorkspace = (workspace_id: string, body: { name?: string; timezone?: string; settings?: Partial<Workspace['settings']> }): Promise<Workspace> =>
   unwrap(client.PATCH('/api/v1/workspaces/{workspace_id}', { params: { path: { workspace_id } }, body }))
 
 export const listMembers = async (): Promise<Member[]> =>

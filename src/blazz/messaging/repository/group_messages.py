@@ -17,6 +17,13 @@ _GROUPS = select(chats.c.id, chats.c.member_count).where(
 )
 
 
+_SHARED = select(chats.c.id, chats.c.kind).where(
+    chats.c.workspace_id.in_(bindparam("workspaces", expanding=True)),
+    chats.c.id.in_(bindparam("ids", expanding=True)),
+    chats.c.kind.in_(("group", "status")),
+)
+
+
 def _reached(*states: str) -> object:
     return func.count(distinct(case((message_receipts.c.state.in_(states), message_receipts.c.recipient))))
 
@@ -48,6 +55,12 @@ def groups_among(tx: Tx, workspaces: Collection[uuid.UUID], chat_ids: Collection
     """Return those of these chats that are groups, with their number of members (0 while it is not known)."""
     rows = tx.execute(_GROUPS, {"workspaces": list(workspaces), "ids": list(chat_ids)}).mappings()
     return {row["id"]: row["member_count"] or 0 for row in rows}
+
+
+def shared_among(tx: Tx, workspaces: Collection[uuid.UUID], chat_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """Return those of these chats in which several people write, with their kinds: groups, status posts."""
+    rows = tx.execute(_SHARED, {"workspaces": list(workspaces), "ids": list(chat_ids)}).mappings()
+    return {row["id"]: row["kind"] for row in rows}
 
 
 def receipt_counts(

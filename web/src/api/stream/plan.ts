@@ -148,5 +148,6 @@ function foldMessage(
   plan.changed.delete(messageId)
   plan.messages.set(messageId, chatId)
   plan.chats.add(chatId)
-  if (name === 'message.received') plan.inbound.add(messageId)
+  // What a feed publishes is nobody's message to us: it is not announced.
+  if (name === 'message.received' && !data.chat_kind) plan.inbound.add(messageId)
 }

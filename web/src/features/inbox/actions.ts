@@ -28,8 +28,15 @@ export const mayEdit = (message: Message, now: number): boolean =>
 export const mayDeleteForAll = (message: Message, now: number, admin = false): boolean =>
   (ours(message) || admin) && known(message) && !message.deleted_at && age(message, now) < DELETE_WITHIN_MS
 
-/** The actions for a message, in the order of its menu. `now` in milliseconds since 1970. */
-export function actionsFor(message: Message, now: number): Action[] {
+/** What needs no message of ours to the chat. */
+const WITHOUT_WRITING = new Set<Action>(['copy', 'forward', 'star', 'unstar', 'info'])
+
+/** The actions for a message, in the order of its menu. `now` in milliseconds since 1970; `readOnly`: of a feed. */
+export function actionsFor(message: Message, now: number, readOnly = false): Action[] {
+  return allActions(message, now).filter((action) => !readOnly || WITHOUT_WRITING.has(action))
+}
+
+function allActions(message: Message, now: number): Action[] {
   const here = known(message)
   if (message.deleted_at) return ['info', 'delete']
   const wanted: [Action, boolean][] = [

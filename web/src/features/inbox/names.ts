@@ -29,6 +29,7 @@ export function useNames(chat: Ref<Chat | undefined>): Names {
 
   function nameOf(address: string): string {
     if (!address || userOf(address) === ownPhone.value) return t('inbox.you')
+    if (chat.value?.kind === 'status') return readable(address)
     if (direct.value) return chatName(chat.value) || readable(address)
     const member = memberNames.value.get(userOf(address))
     if (member) return member.is_us ? t('inbox.you') : member.display_name
