@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -385,13 +385,25 @@ def lost_pairing(tx: Tx, account_id: uuid.UUID) -> LostPairing | None:
 def own_addresses(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID) -> tuple[str, ...]:
     """Return our own device-less addresses on an account, the LID first; empty when it is not linked."""
     row = repository.find(tx, workspace_id, account_id)
-    return tuple(_bare(row[name]) for name in ("lid", "jid") if row[name]) if row is not None else ()
+    return _own_addresses(row) if row is not None else ()
+
+
+def addresses_of_many(
+    tx: Tx, workspace_id: uuid.UUID, account_ids: Collection[uuid.UUID]
+) -> dict[uuid.UUID, tuple[str, ...]]:
+    """Return our own device-less addresses on each of these accounts, the LID first; those not linked have none."""
+    rows = repository.find_many(tx, [workspace_id], list(account_ids))
+    return {row["id"]: _own_addresses(row) for row in rows}
 
 
 def own_address(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID) -> str:
     """Return our own device-less WhatsApp address on an account; empty when it is not linked."""
     row = repository.find(tx, workspace_id, account_id)
     return _bare(row["jid"] or "") if row is not None else ""
+
+
+def _own_addresses(row: RowMapping) -> tuple[str, ...]:
+    return tuple(_bare(row[name]) for name in ("lid", "jid") if row[name])
 
 
 def _bare(address: str) -> str:

@@ -88,12 +88,21 @@ class TypingState(RequestModel):
     state: Literal["composing", "recording", "paused"]
 
 
+class Mentioned(Model):
+    """Somebody whom a text names as `@digits of their address`."""
+
+    address: str
+    name: str | None = Field(description="As chats show them; null for a stranger.")
+    is_us: bool = Field(description="The number that has the chat.")
+
+
 class ContextView(Model):
     """What a message refers to; `message_id` is null when the message that it answers is not stored here."""
 
     message_id: uuid.UUID | None = None
     wa_message_id: str | None = None
     mentions: list[str] = Field(default_factory=list, description="WhatsApp addresses of the people it names.")
+    mentioned: list[Mentioned] = Field(default_factory=list, description="Those of them whom the text shows.")
     forwarded: bool = False
     frequently_forwarded: bool = False
 
@@ -236,6 +245,7 @@ class LastMessage(Model):
     id: uuid.UUID | None
     kind: str
     preview: str
+    mentioned: list[Mentioned] = Field(default_factory=list, description="People whom the preview names.")
     direction: Literal["inbound", "outbound"]
     state: State
     timestamp: dt.datetime

@@ -19,10 +19,11 @@ from blazz.kit.fetch import parse_url
 from blazz.kit.ids import uuid7, whatsapp_message_id
 from blazz.kit.time import utc_now
 from blazz.media import service as media
-from blazz.messaging import admins, changes, kinds, newest, outbox, repository, settings
+from blazz.messaging import admins, changes, kinds, mentions, newest, outbox, repository, settings
 from blazz.messaging.addresses import is_group
 from blazz.messaging.feeds import feed_kind, read_only
 from blazz.messaging.group_receipts import RECIPIENTS
+from blazz.messaging.identities import lid_address, phone_address
 from blazz.messaging.kinds import Envelope, Outgoing, Target
 from blazz.messaging.kinds.envelope import new_secret
 from blazz.messaging.recipients import as_uuid, contact_of
@@ -164,7 +165,7 @@ def _around(
         return {}
     carried = Envelope.of_content(draft.content)
     around = Envelope(
-        mentions=tuple(_address_of(tx, person) for person in context.mentions) if context is not None else (),
+        mentions=tuple(_address_of(tx, person, draft.body) for person in context.mentions) if context else (),
         forwarded=max(carried.forwarded, 1 if context is not None and context.forwarded else 0),
         view_once=carried.view_once,
         expires_s=chat.timer_s or 0,
@@ -172,14 +173,17 @@ def _around(
     return {**around.stored(), **new_secret()}
 
 
-def _address_of(tx: Tx, person: str) -> str:
-    """Return the WhatsApp address of somebody who is mentioned."""
+def _address_of(tx: Tx, person: str, text: str | None) -> str:
+    """Return the WhatsApp address of somebody who is mentioned: the one whose digits the text has, or the LID."""
     known_id = as_uuid(person)
     contact_id = known_id if known_id is not None else contact_of(tx, person)
     phone, lid = contacts.addresses_of(tx, tx.workspace_id, contact_id)
     if phone is None and lid is None:
         raise not_found("contact")
-    return f"{lid}@lid" if lid else f"{(phone or '').removeprefix('+')}@s.whatsapp.net"
+    by_phone = phone_address(phone) if phone is not None else None
+    if lid is None or (by_phone is not None and mentions.has_digits_of(text, by_phone)):
+        return by_phone or ""
+    return lid_address(lid)
 
 
 @dataclass(frozen=True, slots=True)

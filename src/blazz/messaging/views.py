@@ -14,7 +14,7 @@ from blazz.contacts.by_address import people_at
 from blazz.kit.db import Tx
 from blazz.kit.time import from_unix_ms
 from blazz.media import service as media
-from blazz.messaging import group_receipts, kinds, repository, settings
+from blazz.messaging import group_receipts, kinds, mentions, repository, settings
 from blazz.messaging.kinds.envelope import FREQUENTLY
 from blazz.messaging.repository import group_messages
 from blazz.messaging.schemas import (
@@ -25,6 +25,7 @@ from blazz.messaging.schemas import (
     ContextView,
     ErrorView,
     LastMessage,
+    Mentioned,
     MessageView,
     ReactionView,
 )
@@ -34,7 +35,10 @@ _SHOWN = frozenset(kind.name for kind in kinds.SHOWN)
 
 
 def message_views(tx: Tx, rows: Sequence[Row]) -> list[MessageView]:
-    """Return messages with their files and quotes, and in groups their authors; eight statements at most."""
+    """Return messages with their files, quotes and the people they name, and in groups their authors.
+
+    Thirteen statements at most.
+    """
     media_ids = [row["media_id"] for row in rows if row["media_id"] is not None]
     files = media.summaries(tx, [tx.workspace_id], media_ids) if media_ids else {}
     quoted_ids = {row["quoted_wa_message_id"] for row in rows if row["quoted_wa_message_id"]}
@@ -42,7 +46,8 @@ def message_views(tx: Tx, rows: Sequence[Row]) -> list[MessageView]:
     if quoted_ids:
         accounts = {row["account_id"] for row in rows}
         quotes = repository.quoted_messages(tx, tx.workspace_id, accounts, quoted_ids)
-    views = [message_view(row, files.get(row["media_id"]), quotes) for row in rows]
+    named = mentions.of_rows(tx, rows)
+    views = [message_view(row, files.get(row["media_id"]), quotes, named.get(row["id"], ())) for row in rows]
     return _with_group_parts(tx, rows, views)
 
 
@@ -72,7 +77,10 @@ def _with_group_parts(tx: Tx, rows: Sequence[Row], views: list[MessageView]) -> 
 
 
 def message_view(
-    row: Row, file: media.MediaSummary | None, quotes: Mapping[tuple[uuid.UUID, str], uuid.UUID]
+    row: Row,
+    file: media.MediaSummary | None,
+    quotes: Mapping[tuple[uuid.UUID, str], uuid.UUID],
+    named: Sequence[Mentioned],
 ) -> MessageView:
     """Return one message. `file` is its media row, `quotes` gives our ids by (chat, WhatsApp id)."""
     kind = kinds.kind_of(row["kind"])
@@ -92,7 +100,7 @@ def message_view(
         type=shown_as,
         author=row["author"],
         **parts,
-        context=_context(row, around, quotes),
+        context=_context(row, around, quotes, named),
         state=row["state"],
         error=ErrorView.model_construct(code=row["error_code"], message=row["error_detail"])
         if row["error_code"]
@@ -118,7 +126,10 @@ def message_view(
 
 
 def _context(
-    row: Row, around: Mapping[str, Any], quotes: Mapping[tuple[uuid.UUID, str], uuid.UUID]
+    row: Row,
+    around: Mapping[str, Any],
+    quotes: Mapping[tuple[uuid.UUID, str], uuid.UUID],
+    named: Sequence[Mentioned],
 ) -> ContextView | None:
     quoted, score = row["quoted_wa_message_id"], around.get("forwarded", 0)
     if not quoted and not score and "mentions" not in around:
@@ -127,6 +138,7 @@ def _context(
         message_id=quotes.get((row["chat_id"], quoted)),
         wa_message_id=quoted,
         mentions=around.get("mentions", []),
+        mentioned=list(named) if row["deleted_at"] is None else [],
         forwarded=score > 0,
         frequently_forwarded=score >= FREQUENTLY,
     )
@@ -139,16 +151,35 @@ def _reaction(author: str, one: Mapping[str, Any]) -> ReactionView:
 
 
 def chat_views(tx: Tx, rows: Sequence[Row]) -> list[ChatView]:
-    """Return chats with contact and newest message; four statements for any number of them."""
+    """Return chats with contact and newest message; ten statements at most for any number of them."""
     people = contacts.summaries(tx, tx.workspace_id, [row["contact_id"] for row in rows if row["contact_id"]])
     last_ids = [row["last_message_id"] for row in rows if row["last_message_id"] and row["last_from_me"]]
     states = repository.states_of(tx, tx.workspace_id, last_ids) if last_ids else {}
     labels = settings.chat_labels(tx, [row["id"] for row in rows])
-    return [_chat_view(row, people.get(row["contact_id"]), states, labels.get(row["id"], ())) for row in rows]
+    named = _named_in_previews(tx, rows)
+    return [
+        _chat_view(
+            row,
+            people.get(row["contact_id"]),
+            states,
+            labels.get(row["id"], ()),
+            named.get(row["last_message_id"], ()),
+        )
+        for row in rows
+    ]
+
+
+def _named_in_previews(tx: Tx, rows: Sequence[Row]) -> dict[uuid.UUID, list[Mentioned]]:
+    ids = [row["last_message_id"] for row in rows if mentions.names_somebody(row["last_preview"])]
+    return mentions.of_rows(tx, repository.texts_of(tx, tx.workspace_id, ids)) if ids else {}
 
 
 def _chat_view(
-    row: Row, person: contacts.ContactSummary | None, states: Mapping[uuid.UUID, Any], labels: Sequence[Row]
+    row: Row,
+    person: contacts.ContactSummary | None,
+    states: Mapping[uuid.UUID, Any],
+    labels: Sequence[Row],
+    named: Sequence[Mentioned],
 ) -> ChatView:
     last = None
     if row["last_message_at"] is not None:
@@ -157,6 +188,7 @@ def _chat_view(
             id=row["last_message_id"],
             kind=row["last_kind"] or "text",
             preview=row["last_preview"] or "",
+            mentioned=list(named),
             direction="outbound" if mine else "inbound",
             state=states.get(row["last_message_id"], "sent") if mine else "received",
             timestamp=row["last_message_at"],

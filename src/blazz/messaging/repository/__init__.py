@@ -46,6 +46,7 @@ from blazz.messaging.repository.messages import (
     set_states,
     state_row,
     states_of,
+    texts_of,
     unread_inbound,
 )
 from blazz.messaging.repository.outbox import (
@@ -106,6 +107,7 @@ __all__ = [
     "state_row",
     "states_of",
     "targets_of_author",
+    "texts_of",
     "unread_counts",
     "unread_inbound",
     "waiting_changes",

@@ -289,6 +289,16 @@ def states_of(tx: Tx, workspace_id: uuid.UUID, message_ids: Collection[uuid.UUID
     return {row["id"]: row["state"] for row in rows.mappings()}
 
 
+_TEXTS = select(messages.c.id, messages.c.account_id, messages.c.body, messages.c.content).where(
+    messages.c.workspace_id == bindparam("workspace"), messages.c.id.in_(bindparam("ids", expanding=True))
+)
+
+
+def texts_of(tx: Tx, workspace_id: uuid.UUID, message_ids: Collection[uuid.UUID]) -> Sequence[RowMapping]:
+    """Return id, account, body and content of each message."""
+    return tx.execute(_TEXTS, {"workspace": workspace_id, "ids": list(message_ids)}).mappings().all()
+
+
 _PLACEHOLDERS = select(
     messages.c.id,
     messages.c.workspace_id,
