@@ -175,7 +175,14 @@ async def test_used_up_new_chats_hold_new_ones(blazz: Blazz, network: Network) -
     await network.limits.cap(number.phone, "CAPPED", 25, 25, 3600)
     cap = await restricted(blazz, number, "new_chat_limit")
     assert "25 of 25" in cap.reason
+    assert cap.until is not None
     waiting = await blazz.send_text(number, (await network.create_phone()).number, "An offer")
+
+    async def put_back() -> bool:
+        (row,) = await blazz.outbox()
+        return row["due_at"] == cap.until and row["attempts"] == 0
+
+    await eventually(put_back, what="the message waits for the end of the period, untried")
     await network.limits.cap(number.phone, "NONE", 0, 25, 3600)
     await blazz.state(waiting, "delivered")
     assert network.limits.refused_new_chats(number.phone) == 0

@@ -1,4 +1,7 @@
-"""A phone that is away for about two weeks loses its linked devices: this warns before."""
+"""A phone that is away for about two weeks loses its linked devices: this warns before.
+
+A phone of which nothing is heard is asked first: one that is only idle answers.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from blazz.accounts import repository
 from blazz.kit.db import Tx
 from blazz.kit.time import rfc3339, utc_now
 
+ASK_AFTER = dt.timedelta(days=8)
 WARN_AFTER = dt.timedelta(days=10)
 UNLINKED_AFTER = dt.timedelta(days=14)
 """WhatsApp's rule, as it tells people."""
@@ -23,6 +27,11 @@ _SETTLED = dt.timedelta(hours=1)  # after a login, what was missed brings signs 
 def note_seen(tx: Tx, workspace_ids: Collection[uuid.UUID], seen: Mapping[uuid.UUID, dt.datetime]) -> None:
     """Store when phones last showed themselves, by account; takes a warning back."""
     repository.set_phone_seen(tx, workspace_ids, [{"account": account, "at": at} for account, at in seen.items()])
+
+
+def quiet(tx: Tx, account_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Return those of these accounts whose phones are to be asked for a sign (platform scope)."""
+    return repository.phones_quiet_since(tx, account_ids, utc_now() - ASK_AFTER)
 
 
 def last_seen(row: RowMapping | Mapping[str, Any]) -> dt.datetime | None:

@@ -104,6 +104,17 @@ def set_phone_seen(tx: Tx, workspace_ids: Collection[uuid.UUID], rows: Sequence[
         tx.execute(statement, [dict(row) for row in rows])
 
 
+def phones_quiet_since(tx: Tx, account_ids: Collection[uuid.UUID], before: dt.datetime) -> set[uuid.UUID]:
+    """Return those of these linked accounts whose phones have given no sign since `before` (platform scope)."""
+    statement = select(accounts.c.id).where(
+        accounts.c.id.in_(account_ids),
+        accounts.c.deleted_at.is_(None),
+        accounts.c.linked_at < before,
+        or_(accounts.c.phone_seen_at.is_(None), accounts.c.phone_seen_at < before),
+    )
+    return {uuid.UUID(str(row["id"])) for row in tx.all(statement)}
+
+
 def idle(
     tx: Tx, failed: dt.datetime, disconnected: dt.datetime, silent: dt.datetime, *, limit: int
 ) -> Sequence[RowMapping]:

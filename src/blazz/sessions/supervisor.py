@@ -78,7 +78,7 @@ class Supervisor:
         self._starts = asyncio.Semaphore(_STARTS)
         self._quarantine = Quarantine()
         self._ephemeral = EphemeralFeed(database)
-        self.phone_signs = PhoneSigns(database)
+        self.phone_signs = PhoneSigns(database, self.registry, lambda: self.speaking_client)
         self.client_alarm = ClientAlarmDesk(database, registration.instance_id)
         self.limits = LimitDesk(
             self.registry,
@@ -236,10 +236,11 @@ class Supervisor:
                 if session is None or self.ingest is None:
                     if event.needs_ack:
                         self.answer(refused=(event.tag,))
-                elif (taker := self.takers.get(kind or "")) is not None:
+                    continue
+                self.phone_signs.note(session, event)
+                if (taker := self.takers.get(kind or "")) is not None:
                     await self._hand(taker, session, event)
                 elif is_stored(event):
-                    self.phone_signs.note(session, event)
                     await self.ingest.put(Delivery(session, event))
                 elif event.needs_ack:
                     self.answer(stored=(event.tag,))
