@@ -10,10 +10,12 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from blazz.cluster.commands import OnWhatsApp, QrView
 from blazz.cluster.pairing_commands import PasskeyView
 from blazz.cluster.routing import OwnerDirectory, owner_changed
+from blazz.cluster.tables import assignments
 from blazz.events import Wakeups
 from blazz.kit import time as clocks
 from blazz.kit.errors import BlazzError, conflict, too_many
@@ -155,6 +157,31 @@ async def test_an_owner_that_is_gone_is_not_connected_twice(gateway: Stand) -> N
     assert await failure(gateway.commands.disconnect(account_id)) == conflict(
         "session_not_running", "This number is not running. Connect it first."
     )
+    successor = await gateway.instance("b")
+    await gateway.move(account_id, "b")
+    await gateway.commands.connect(account_id)
+    assert successor.sessions.asked == [("connect", account_id, True)]
+
+
+async def test_a_number_in_the_queue_says_that_it_waits_for_room(gateway: Stand) -> None:
+    await gateway.register("a", "http://127.0.0.1:1", state="dead")
+    account_id = await gateway.assign("a")
+    assert (await failure(gateway.commands.connect(account_id))).code == "owner_unreachable"
+    queued = {"queued_at": utc_now(), "queue_reason": "All 2 instances are full."}
+    statement = update(assignments).where(assignments.c.id == account_id)
+    await gateway.database.write(SCOPE, lambda tx: tx.execute(statement.values(queued)))
+    for asked in (
+        gateway.commands.on_whatsapp(account_id, ["+6281"]),
+        gateway.commands.mark_read(account_id, "6281@s.whatsapp.net", "", ["A"], utc_now()),
+    ):
+        error = await failure(asked)
+        assert (error.code, error.status, error.headers) == (
+            "account_waiting_for_capacity",
+            503,
+            {"Retry-After": "30"},
+        )
+        assert "All 2 instances are full." in error.detail
+    assert (await failure(gateway.commands.disconnect(account_id))).code == "session_not_running"
     successor = await gateway.instance("b")
     await gateway.move(account_id, "b")
     await gateway.commands.connect(account_id)

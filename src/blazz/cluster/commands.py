@@ -56,8 +56,9 @@ class SessionCommands(GroupCommands, PeopleCommands, PairingCommands, Protocol):
     """Commands to a session's owner. Every call raises BlazzError: `session_not_running` (409), `engine_unavailable`
     (503) or a code of its own; none takes longer than 30 s.
 
-    Where the owner is another process: `owner_unreachable` (503) too. That process itself answers `not_owner` (409) for
-    a session that it does not own, which never reaches the caller of this contract.
+    Where the owner is another process: `owner_unreachable` (503) too, and `account_waiting_for_capacity` (503) while
+    the number waits in the queue of those that fit on no instance. That process itself answers `not_owner` (409) for a
+    session that it does not own, which never reaches the caller of this contract.
     """
 
     async def connect(self, account_id: uuid.UUID, *, use_qr: bool = True) -> None:

@@ -22,6 +22,7 @@ _log = structlog.get_logger(__name__)
 _A = TypeVar("_A", bound=wire.Body)
 _CALL_S = 29.5  # the contract promises 30 s
 _QUICK_S = 5.0  # what a person waits for, or nobody does
+_QUEUE_LOOK_S = 30  # room comes when somebody makes it
 _NOT_RUNNING = "session_not_running"
 
 
@@ -124,6 +125,8 @@ class RemoteCommands(RemoteGroups, RemotePeople, RemotePairing):
             raise unavailable("database_unavailable", "The database does not tell where this number is.") from None
         if owner is None or (ends and not owner.reachable):
             raise conflict(_NOT_RUNNING, "This number is not running. Connect it first.")
+        if not owner.reachable and owner.waiting is not None:
+            raise _waiting(owner.waiting)
         if not owner.reachable:
             how = "has stopped" if owner.state == "stopped" else "does not answer any more"
             raise unavailable(
@@ -152,6 +155,15 @@ class RemoteCommands(RemoteGroups, RemotePeople, RemotePairing):
             if error.code in ("owner_unreachable", "answer_not_signed"):
                 self._directory.forget(account_id, owner)  # whoever asks next asks the database first
             raise
+
+
+def _waiting(reason: str) -> BlazzError:
+    return unavailable(
+        "account_waiting_for_capacity",
+        f"This number waits for room on another instance, since its own is gone. {reason} It connects by itself as "
+        "soon as there is room; what is queued for it leaves then.",
+        retry_after_s=_QUEUE_LOOK_S,
+    )
 
 
 def _moving(owner: Owner, cause: NothingDone) -> BlazzError:

@@ -47,6 +47,8 @@ _OWNER = select(
     assignments.c.generation,
     assignments.c.epoch,
     assignments.c.wanted,
+    assignments.c.queued_at,
+    assignments.c.queue_reason,
     instances.c.url,
     instances.c.state.label("instance_state"),
 ).select_from(assignments.outerjoin(instances, instances.c.id == assignments.c.instance_id))

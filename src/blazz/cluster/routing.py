@@ -43,13 +43,17 @@ _STALE = metrics.counter("owner_stale", "Remembered owners that turned out to be
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The owner of a session as the database had it: address of the instance, its generation, epoch of the session."""
+    """The owner of a session as the database had it: address of the instance, its generation, epoch of the session.
+
+    `waiting`: the instance is gone and the session waits for room on another one; the reason.
+    """
 
     instance_id: str
     url: str
     generation: int
     epoch: int
     state: str
+    waiting: str | None = None
 
     @property
     def reachable(self) -> bool:
@@ -247,7 +251,12 @@ class OwnerDirectory:
 def _owners(rows: Iterable[RowMapping]) -> dict[uuid.UUID, Owner]:
     return {
         row["id"]: Owner(
-            row["instance_id"], row["url"] or "", row["generation"], row["epoch"], row["instance_state"] or "dead"
+            row["instance_id"],
+            row["url"] or "",
+            row["generation"],
+            row["epoch"],
+            row["instance_state"] or "dead",
+            None if row["queued_at"] is None else row["queue_reason"] or "",
         )
         for row in rows
         if row["instance_id"] is not None
