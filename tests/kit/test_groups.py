@@ -61,6 +61,27 @@ async def test_what_units_share_is_written_once_for_those_that_succeed(database:
     assert [name for call in calls for name in call] == ["a", "c"]
 
 
+async def test_what_finishers_hand_over_is_written_once_too(database: Database) -> None:
+    (place,) = await make_workspaces(database, 1)
+    calls: list[list[str]] = []
+
+    def write(tx: Tx, items: Sequence[str]) -> None:
+        calls.append(list(items))
+        for item in items:
+            add_contact(tx, item, place)
+
+    def unit(name: str) -> Any:
+        def work(tx: Tx) -> None:
+            draft = events.append(tx, "contact.created", {}, workspace_id=place)
+            tx.before_commit("test", lambda last: last.flush_together(write, f"{name} {draft.position > 0}"))
+
+        return work
+
+    await together(database, unit("a"), unit("b"))
+    assert await names(database) == {"a True", "b True"}
+    assert [name for call in calls for name in call] == ["a True", "b True"]
+
+
 async def test_functions_are_called_in_their_order_and_the_heads_of_logs_last(database: Database) -> None:
     (place,) = await make_workspaces(database, 1)
     order: list[str] = []

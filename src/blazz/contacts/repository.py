@@ -24,6 +24,11 @@ _BY_VALUE = _IDENTIFIERS.where(
     contact_identifiers.c.kind.in_(bindparam("kinds", expanding=True)),
     contact_identifiers.c.value.in_(bindparam("values", expanding=True)),
 )
+_HOLDER = select(contact_identifiers.c.contact_id).where(
+    contact_identifiers.c.workspace_id == bindparam("workspace"),
+    contact_identifiers.c.kind == bindparam("of_kind"),
+    contact_identifiers.c.value == bindparam("with_value"),
+)
 _OF_CONTACTS = _IDENTIFIERS.where(
     contact_identifiers.c.workspace_id.in_(bindparam("workspaces", expanding=True)),
     contact_identifiers.c.contact_id.in_(bindparam("contacts", expanding=True)),
@@ -64,6 +69,13 @@ def identifiers_by_value(
     """Return identifiers of these kinds with one of `values`."""
     parameters = {"workspaces": list(workspace_ids), "kinds": list(kinds), "values": list(values)}
     return tx.execute(_BY_VALUE, parameters).mappings().all()
+
+
+def holder(tx: Tx, workspace_id: uuid.UUID, kind: str, value: str) -> uuid.UUID | None:
+    """Return the contact that has exactly this identifier."""
+    parameters = {"workspace": workspace_id, "of_kind": kind, "with_value": value}
+    found: uuid.UUID | None = tx.execute(_HOLDER, parameters).scalar()
+    return found
 
 
 def all_of_holders(tx: Tx, workspace_ids: Collection[uuid.UUID], values: Collection[str]) -> Sequence[RowMapping]:

@@ -107,17 +107,17 @@ def delete(tx: Tx, contact_id: uuid.UUID) -> None:
 
 def ensure_by_phone(tx: Tx, phone: str) -> uuid.UUID:
     """Return the contact with this number (E.164) in any form, creating it when there is none."""
-    known = repository.identifiers_by_value(tx, [tx.workspace_id], phone_forms(phone), ["phone"])
-    for row in sorted(known, key=lambda row: row["value"] != phone):
-        return uuid.UUID(str(row["contact_id"]))
+    for form in phone_forms(phone):
+        holder = repository.holder(tx, tx.workspace_id, "phone", form)
+        if holder is not None:
+            return holder
     peer = Peer(tx.workspace_id, phone, None, reason="team")
     return resolve(tx, [peer]).contact_ids[peer]
 
 
 def with_identifier(tx: Tx, kind: str, value: str) -> uuid.UUID | None:
     """Return the contact that is known under this identifier."""
-    rows = repository.identifiers_by_value(tx, [tx.workspace_id], [value], [kind])
-    return uuid.UUID(str(rows[0]["contact_id"])) if rows else None
+    return repository.holder(tx, tx.workspace_id, kind, value)
 
 
 def with_phones(tx: Tx, phones: Iterable[str]) -> dict[str, uuid.UUID]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 import phonenumbers
@@ -18,16 +19,24 @@ def parse_phone(text: str, default_country: str, *, field: str = "phone") -> str
     Digits that are no number of that country, but one with their own country code, are that (WhatsApp writes numbers
     without the plus). Raises BlazzError `invalid_phone` (422) with an error for `field`.
     """
+    phone = _e164(text, default_country)
+    if phone is None:
+        raise _wrong(field)
+    return phone
+
+
+@functools.lru_cache(maxsize=10_000)  # the same few numbers are written to again and again
+def _e164(text: str, default_country: str) -> str | None:
     text = _MEXICAN_MOBILE.sub("+52", text)
     try:
         number = phonenumbers.parse(text, default_country or None)
     except phonenumbers.NumberParseException:
-        raise _wrong(field) from None
+        return None
     if "+" not in text and not phonenumbers.is_valid_number(number):
         number = _international(text) or number
     # "possible", not "valid": numbering plans change faster than the library's tables
     if not phonenumbers.is_possible_number(number):
-        raise _wrong(field)
+        return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 

@@ -84,20 +84,25 @@ class Group:
 
     def flush(self) -> None:
         """Write what the units handed over together, then let each finish. Raises whatever these raise."""
+        self._write_together()
+        for unit, tx in self._kept:
+            unit.callbacks = self._under(unit.scope, Tx.finish, tx)
+        self._write_together()  # what the finishers handed over
+
+    def _write_together(self) -> None:
         together: dict[tuple[int, Flush[Any]], list[Any]] = {}
         scopes: list[Scope] = []
         for unit, tx in self._kept:
             for order, flush, item in tx.shares:
                 together.setdefault((order, flush), []).append(item)
                 scopes.append(unit.scope)
+            tx.shares.clear()
         if together:
             scope = union(scopes)
             last = Tx(self._connection, scope, None)
             for (_, flush), items in sorted(together.items(), key=lambda entry: entry[0][0]):
                 self._under(scope, flush, last, items)
             self._callbacks += last.finish()
-        for unit, tx in self._kept:
-            unit.callbacks = self._under(unit.scope, Tx.finish, tx)
 
     def waiting(self, flush: Flush[Any]) -> Sequence[Any]:
         """Return what earlier units of this group handed to `flush`."""

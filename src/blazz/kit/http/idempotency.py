@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -102,7 +103,7 @@ def recall(tx: Tx, request: IdempotentRequest) -> StoredAnswer | None:
 
 
 def remember(tx: Tx, request: IdempotentRequest, status: int, answer: Any) -> None:
-    """Store the answer (JSON) in the unit that does the work."""
+    """Store the answer (JSON) in the commit of the unit that does the work."""
     row = {
         "id": uuid7(),
         "workspace_id": tx.workspace_id,
@@ -113,7 +114,11 @@ def remember(tx: Tx, request: IdempotentRequest, status: int, answer: Any) -> No
         "answer": answer,
         "created_at": utc_now(),
     }
-    tx.execute(_INSERT, row)
+    tx.flush_together(_store, row)
+
+
+def _store(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    tx.execute(_INSERT, rows)
 
 
 async def prune(database: Database) -> int:
