@@ -60,7 +60,10 @@ class ReactionContent:
 
 @dataclass(frozen=True, slots=True)
 class EditContent:
-    """A new text for a message of this phone; `sealed` encrypts it with the message's secret, as newer phones do."""
+    """A new text or caption for a message of this phone.
+
+    `sealed` encrypts it with the message's secret, as newer phones do.
+    """
 
     message_id: str
     body: str

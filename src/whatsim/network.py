@@ -236,10 +236,10 @@ class Network:
 
     def media(self, number: str, message_id: str) -> tuple[bytes, str]:
         """Return a message's decrypted media and its MIME type. Raises MessageNotFound."""
-        message = self._core.world.phone(number).by_message_id.get(message_id)
-        if message is None or message.media is None:
+        named = self._core.world.phone(number).all_with_id(message_id)
+        media = next((message.media for message in named if message.media is not None), None)
+        if media is None:
             raise MessageNotFound(f"The phone {number} has no media in a message {message_id}.")
-        media = message.media
         data = self._core.media_host.load(media["path"])
         if data is None:
             raise MessageNotFound("The media host does not have this file.")

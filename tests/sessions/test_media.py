@@ -22,6 +22,7 @@ from tests.support.hosting import hosting, local, reply
 from tests.support.network import simulated_network
 from tests.support.product import Blazz, Number, running, text
 from tests.support.waiting import eventually
+from whatsim.language import EditContent
 from whatsim.model import FaultSpec, FileContent, ImageContent, MessageView
 from whatsim.network import Network
 
@@ -166,6 +167,33 @@ async def test_files_of_every_kind_are_received_with_what_they_tell_of_themselve
     assert (await talk.view(document))["filename"] == "offer.pdf"
     once = await talk.receive(FileContent("audio", samples.sound(1.0, form="ogg"), OPUS, voice=True, view_once=True))
     assert once["content"]["context"]["view_once"]
+
+
+@pytest.mark.kind("edit", "send")
+async def test_a_caption_of_ours_is_edited_on_the_customers_phone(talk: Talk) -> None:
+    files = {"image": (samples.picture(), "a.jpg"), "document": (samples.PDF, "a.pdf")}
+    for kind, (content, name) in files.items():
+        media_id = await talk.upload(content, name)
+        file = await talk.blazz.send(talk.number, talk.customer, kind, id=str(media_id), caption="tpyo")
+        assert (await talk.shown(file)).body == "tpyo"
+        change = {"message_id": str(file), "text": {"body": "typo"}}
+        await talk.shown(await talk.blazz.send(talk.number, talk.customer, "edit", **change))
+        seen = await talk.shown(file)
+        assert (seen.type, seen.body, seen.edited, talk.file(seen)) == (kind, "typo", True, content)
+
+
+@pytest.mark.kind("edit", "receive")
+@pytest.mark.kind("edit", "network")
+async def test_a_caption_that_a_customer_edits_is_shown(talk: Talk) -> None:
+    sent = await talk.receive(ImageContent(samples.picture(), caption="tpyo"))
+    edit = EditContent(sent["wa_message_id"], "typo")
+    await talk.network.send_message(talk.customer, talk.number.phone, edit)
+
+    async def edited() -> bool:
+        (now,) = await talk.blazz.messages_of(sent["id"])
+        return now["edited_at"] is not None and (await talk.view(now))["caption"] == "typo"
+
+    await eventually(edited, what="the new caption")
 
 
 async def test_a_file_that_the_media_host_has_dropped_is_asked_from_the_phone(talk: Talk) -> None:

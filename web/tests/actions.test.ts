@@ -14,6 +14,7 @@ import { message } from './samples'
 const SENT = Date.parse('2026-11-23T10:00:00Z')
 const AT = '2026-11-23T10:05:00Z'
 const ours = (overrides: Partial<Message> = {}) => message('m1', { state: 'delivered', text: { body: 'hello' }, ...overrides })
+const FILE = { id: 'f1', mime_type: 'image/jpeg', status: 'completed' as const }
 const theirs = (overrides: Partial<Message> = {}) => ours({ direction: 'inbound', state: 'received', ...overrides })
 
 describe('the actions of a message', () => {
@@ -21,7 +22,6 @@ describe('the actions of a message', () => {
     expect(actionsFor(ours(), SENT)).toEqual(['reply', 'react', 'copy', 'forward', 'edit', 'pin', 'star', 'info', 'delete'])
     expect(actionsFor(theirs(), SENT)).not.toContain('edit')
     expect(mayEdit(ours(), SENT + EDIT_WITHIN_MS)).toBe(false)
-    expect(mayEdit(ours({ type: 'image', text: null }), SENT)).toBe(false)
     expect(mayDeleteForAll(ours(), SENT + DELETE_WITHIN_MS - 1)).toBe(true)
     expect(mayDeleteForAll(ours(), SENT + DELETE_WITHIN_MS)).toBe(false)
     expect(mayDeleteForAll(theirs(), SENT)).toBe(false)
@@ -35,6 +35,15 @@ describe('the actions of a message', () => {
 
   it('of a feed are those that write nothing to it', () => {
     expect(actionsFor(theirs(), SENT, true)).toEqual(['copy', 'forward', 'star', 'info'])
+  })
+
+  it('let texts and captions be edited', () => {
+    const picture = (overrides: Partial<Message> = {}) => ours({ type: 'image', text: null, ...overrides })
+    expect(mayEdit(picture(), SENT)).toBe(true)
+    expect(mayEdit(picture({ view_once: true }), SENT)).toBe(false)
+    expect(mayEdit(ours({ type: 'video', text: null, video: { ...FILE, note: true } }), SENT)).toBe(false)
+    expect(mayEdit(ours({ type: 'audio', text: null }), SENT)).toBe(false)
+    expect(mayEdit(ours({ type: 'location', text: null }), SENT)).toBe(false)
   })
 
   it('wait until WhatsApp has the message', () => {
@@ -86,6 +95,8 @@ describe('a reaction', () => {
 describe('an edit', () => {
   it('changes the text and is marked', () => {
     expect(withText(ours(), 'new', AT)).toMatchObject({ text: { body: 'new' }, edited_at: AT })
+    const picture = withText(ours({ type: 'image', text: null, image: FILE }), 'new', AT)
+    expect(picture).toMatchObject({ text: null, image: { id: 'f1', caption: 'new' }, edited_at: AT })
   })
 })
 

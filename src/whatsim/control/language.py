@@ -93,7 +93,7 @@ class ReactionBody(Part):
 
 
 class EditBody(Part):
-    """A new text for a message of this phone."""
+    """A new text or caption for a message of this phone."""
 
     message_id: MessageId
     body: str = Field(min_length=1, max_length=65_536)

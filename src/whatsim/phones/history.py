@@ -124,12 +124,20 @@ class History:
         results = []
         for placeholder in request.placeholders:
             key = placeholder.key
-            message = phone.by_message_id.get(key.id or "") if key is not None else None
+            message = self._named(phone, key) if key is not None else None
             web = self._web_message(phone, message) if message is not None and not message.undecryptable else None
             results.append(Result(None if web is None else ResentMessage(web.encode())))
         response = Response(REQUEST_PLACEHOLDER, message_id, results)
         content = PeerMessage(PeerProtocol(TYPE_RESPONSE, response=response))
         self._sender.push_peer(phone, device, content)
+
+    def _named(self, phone: Phone, key: MessageKey) -> Message | None:
+        """Return the message that a companion's key names."""
+        author = self._core.world.find(parse_jid(key.participant)) if key.participant else None
+        for message in phone.all_with_id(key.id or ""):
+            if message.outgoing == bool(key.from_me) and (author is None or message.written_by == author.number):
+                return message
+        return None
 
     async def _upload(self, phone: Phone, device: Device, blob: HistorySync, notice: HistoryNotice) -> None:
         plain = await asyncio.to_thread(lambda: zlib.compress(blob.encode()))

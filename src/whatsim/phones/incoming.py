@@ -109,8 +109,8 @@ class Receiver:
     def advance(self, phone: Phone, peer: Phone, ids: list[str], state: str) -> None:
         """Note how far messages of this phone got with `peer`."""
         for message_id in ids:
-            message = phone.find_message(peer.number, message_id)
-            if message is None or not message.outgoing or state in message.receipts:
+            message = phone.find_message(peer.number, message_id, phone.number)
+            if message is None or state in message.receipts:
                 continue
             message.receipts[state] = now()
             self._core.world.save(message)
@@ -123,7 +123,7 @@ class Receiver:
         if reading.hidden:
             return
         outgoing = author is phone
-        message = phone.find_message(chat.number, node.attr("id"))
+        message = phone.find_message(chat.number, node.attr("id"), author.number)
         added = message is None
         if message is None:
             message = self._new(phone, chat, by_device, node, outgoing=outgoing)
@@ -152,7 +152,7 @@ class Receiver:
 
     def _catch_up(self, message: Message, chat: Phone) -> None:
         # The receiving phone is usually served first, so its copy may be there (and read) already.
-        received = chat.find_message(message.phone.number, message.message_id)
+        received = chat.find_message(message.phone.number, message.message_id, message.phone.number)
         message.receipts["sent"] = message.timestamp
         if received is not None and received is not message and not received.undecryptable:
             message.receipts["delivered"] = now()
@@ -176,7 +176,7 @@ class Receiver:
 
     def _duplicate(self, phone: Phone, author: Phone, chat: Phone, message_id: str) -> None:
         # The same ciphertext again (a client that was unsure repeats it): counted, confirmed, not shown.
-        message = phone.find_message(chat.number, message_id)
+        message = phone.find_message(chat.number, message_id, author.number)
         if message is not None:
             message.deliveries += 1
             self._core.world.save(message)
@@ -186,7 +186,7 @@ class Receiver:
 
     def _undecryptable(self, phone: Phone, device: Device, chat: Phone, node: Node) -> None:
         self._core.counters.decrypt_failures += 1
-        message = phone.find_message(chat.number, node.attr("id"))
+        message = phone.find_message(chat.number, node.attr("id"), device.phone.number)
         added = message is None
         if message is None:
             message = self._new(phone, chat, device.device, node, outgoing=device.phone is phone)

@@ -15,7 +15,7 @@ from whatsim.server.entities import Message, Phone
 from whatsim.server.groups import GROUP_SERVER
 from whatsim.wire import e2e, kinds, message_secret
 from whatsim.wire.errors import WireError
-from whatsim.wire.jid import LID_SERVER, USER_SERVER
+from whatsim.wire.jid import LID_SERVER, USER_SERVER, parse_jid
 
 if TYPE_CHECKING:
     from whatsim.server.core import Core
@@ -43,16 +43,20 @@ class Language:
             message.phone.unread.pop(message.id, None)
         if message.type in CHANGES and message.quoted_id is not None:
             message.extra["target"] = message.quoted_id
-            target = message.phone.find_message(message.chat, message.quoted_id)
+            author = self._target_author(message, content)
+            target = message.phone.find_message(message.chat, message.quoted_id, author)
             if target is None:
                 self._waiting.setdefault((message.phone.id, message.quoted_id), []).append(message)
             else:
                 self._apply(message, target, content)
         self.save(message)
-        for change in self._waiting.pop((message.phone.id, message.message_id), ()):
-            kept = self._contents.find(change)
-            if kept is not None and change.chat == message.chat:
-                self._apply(change, message, e2e.unwrap(e2e.Message.decode(kept)))
+        key = (message.phone.id, message.message_id)
+        for change in self._waiting.pop(key, ()):
+            content = e2e.unwrap(e2e.Message.decode(self._contents.find(change) or b""))
+            if change.chat == message.chat and self._target_author(change, content) in (None, message.written_by):
+                self._apply(change, message, content)
+            else:
+                self._waiting.setdefault(key, []).append(change)
 
     def save(self, message: Message) -> None:
         """Write what is known of a message beyond its row."""
@@ -71,15 +75,29 @@ class Language:
         yield person.jid(LID_SERVER)
         yield person.jid(USER_SERVER)
 
+    def _target_author(self, change: Message, content: e2e.Message) -> str | None:
+        """Return whose message a change is about (a number); None when it does not say."""
+        key = e2e.target_key(content)
+        if key is None:
+            return None
+        if key.from_me:
+            return change.written_by
+        if key.participant:
+            person = self._core.world.find(parse_jid(key.participant))
+            return person.number if person is not None else key.participant
+        if GROUP_SERVER in change.chat:
+            return None
+        return change.chat if change.outgoing else change.phone.number
+
     def _apply(self, change: Message, target: Message, content: e2e.Message) -> None:
-        mine = author_of(change) == author_of(target)
+        mine = change.written_by == target.written_by
         match change.type:
             case "reaction" if content.reaction is not None and not target.extra.get("deleted"):
-                _set(target, "reactions", author_of(change), content.reaction.text or None)
+                _set(target, "reactions", change.written_by, content.reaction.text or None)
             case "poll_vote" if content.poll_update is not None and not target.extra.get("deleted"):
                 options = self._open_vote(change, target, content.poll_update)
                 if options is not None:
-                    _set(target, "votes", author_of(change), options or None)
+                    _set(target, "votes", change.written_by, options or None)
             case "pin" if content.pin is not None:
                 target.extra["pinned"] = content.pin.type == 1
             case "edit" if mine and not target.extra.get("deleted"):
@@ -109,8 +127,11 @@ class Language:
         if new.live_location is not None:
             target.extra["details"] = {**target.extra.get("details", {}), **details_of(new, new)}
             return
-        target.body = change.body = e2e.read(new).body
-        target.extra["edited"] = True
+        reading = e2e.read(new)
+        # phones take a caption from a part of the file's own kind only, and an edit takes no text away
+        if reading.type == target.type and reading.body:
+            target.body = change.body = reading.body
+            target.extra["edited"] = True
 
     def _open_vote(self, change: Message, target: Message, update: kinds.PollUpdate) -> list[str] | None:
         if update.vote is None:
@@ -130,17 +151,12 @@ class Language:
         secret = self.secret_of(target)
         if secret is None or payload is None or iv is None:
             return None
-        for author in self.addresses(target.phone, author_of(target)):
-            for changer in self.addresses(target.phone, author_of(change)):
+        for author in self.addresses(target.phone, target.written_by):
+            for changer in self.addresses(target.phone, change.written_by):
                 plain = message_secret.unseal(secret, use, target.message_id, author, changer, payload, iv)
                 if plain is not None:
                     return plain
         return None
-
-
-def author_of(message: Message) -> str:
-    """Return the number of who wrote a message."""
-    return message.phone.number if message.outgoing else message.author or message.chat
 
 
 def _set(message: Message, name: str, number: str, value: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -14,7 +14,7 @@ from whatsim.server.stanzas import timestamp
 from whatsim.wire.binary import Node
 from whatsim.wire.curve import hkdf
 from whatsim.wire.errors import WireError
-from whatsim.wire.jid import LID_SERVER
+from whatsim.wire.jid import LID_SERVER, parse_jid
 from whatsim.wire.protobuf import Record, text, uint
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ def answer(core: Core, phone: Phone, device: Device, node: Node) -> None:
     if place is None or sealed is None:
         raise WireError("a request for a file names no message")
     attrs = {"from": phone.jid(LID_SERVER), "id": message_id, "type": "mediaretry", "t": timestamp()}
-    message = phone.by_message_id.get(message_id)
-    media = message.media if message is not None else None
+    media = _media_of(core, phone, message_id, place.attrs.get("participant"))
     if media is None:
         content = [Node("error", {"code": _NOT_ON_PHONE}), Node("rmr", place.attrs)]
         core.router.push(device, Node("notification", attrs, content))
@@ -66,3 +65,12 @@ def answer(core: Core, phone: Phone, device: Device, node: Node) -> None:
     iv = os.urandom(12)
     parts = [Node("enc_p", {}, box.encrypt(iv, found.encode(), message_id.encode())), Node("enc_iv", {}, iv)]
     core.router.push(device, Node("notification", attrs, [Node("encrypt", {}, parts), Node("rmr", place.attrs)]))
+
+
+def _media_of(core: Core, phone: Phone, message_id: str, participant: str | None) -> dict[str, Any] | None:
+    """Return what is kept of the file of a message with this id, in a group of the member that is named."""
+    author = core.world.find(parse_jid(participant)) if participant else None
+    for message in phone.all_with_id(message_id):
+        if message.media is not None and (author is None or message.written_by == author.number):
+            return message.media
+    return None

@@ -78,9 +78,9 @@ class Sender:
         message_id = retry.attrs.get("id", node.attrs.get("id", ""))
         count = retry.attrs.get("count", "1")
         self._sessions.restart(phone, device, self.retry_bundle(device, node))
-        message = phone.by_message_id.get(message_id)
+        message = phone.find_own(message_id)
         content = self._contents.find(message) if message is not None else None
-        if message is None or content is None or not message.outgoing:
+        if message is None or content is None:
             if node.attrs.get("category") == "peer":
                 self.push_peer(phone, device, key_share(phone), message_id, count)
             return

@@ -123,8 +123,8 @@ class Phones:
             return
         phone = reader.phone
         for message_id in ids:
-            message = phone.find_message(author.number, message_id)
-            if message is not None and not message.outgoing:
+            message = phone.find_message(author.number, message_id, author.number)
+            if message is not None:
                 self.mark(message)
 
     def sees_typing(self, phone: Phone, peer: Phone, *, composing: bool) -> None:

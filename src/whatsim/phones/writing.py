@@ -10,7 +10,7 @@ from whatsim import language
 from whatsim.model import InvalidContent
 from whatsim.phones.contents import Contents, Prepared, media_of_reading
 from whatsim.phones.details import option_hash
-from whatsim.phones.language import Language, author_of
+from whatsim.phones.language import Language
 from whatsim.server.entities import Message as ShownMessage
 from whatsim.server.entities import Phone
 from whatsim.wire import e2e, kinds, message_secret
@@ -73,7 +73,7 @@ class Writer:
             raise InvalidContent("There is no such poll, or it has no such option.")
         plain = kinds.PollVote([option_hash(name) for name in content.options]).encode()
         author, voter = (
-            next(self._language.addresses(self._phone, number)) for number in (author_of(target), self._phone.number)
+            next(self._language.addresses(self._phone, number)) for number in (target.written_by, self._phone.number)
         )
         sealed = message_secret.seal(secret, message_secret.POLL_VOTE, target.message_id, author, voter, plain)
         update = kinds.PollUpdate(self._key(target), kinds.SealedVote(*sealed), _now_ms())
@@ -87,7 +87,7 @@ class Writer:
         target = self._own(content.message_id)
         if not content.body:
             raise InvalidContent("A text has at least one character.")
-        new = e2e.Message(conversation=content.body)
+        new = _rewritten(target.type, content.body)
         secret = self._language.secret_of(target) if content.sealed else None
         if secret is None:
             return self._edited(target, new)
@@ -103,7 +103,8 @@ class Writer:
         return _prepared(e2e.Message(edited=wrapped), secret=False)
 
     def _delete(self, content: language.DeleteContent) -> Prepared:
-        protocol = e2e.ProtocolMessage(self._key(self._find(content.message_id)), e2e.TYPE_REVOKE)
+        own = self._phone.find_message(self._chat, content.message_id, self._phone.number)
+        protocol = e2e.ProtocolMessage(self._key(own or self._find(content.message_id)), e2e.TYPE_REVOKE)
         return _prepared(e2e.Message(protocol=protocol), secret=False)
 
     def _pin(self, content: language.PinContent) -> Prepared:
@@ -117,11 +118,13 @@ class Writer:
         return _prepared(e2e.Message(protocol=protocol), secret=False)
 
     def _forward(self, content: language.ForwardContent) -> Prepared:
-        original = self._phone.by_message_id.get(content.message_id)
+        original = next(self._phone.all_with_id(content.message_id), None)
         kept = self._contents.find(original) if original is not None else None
         if original is None or kept is None or original.extra.get("deleted"):
             raise InvalidContent("There is no message with this id to forward.")
         copy = e2e.unwrap(e2e.Message.decode(kept))
+        if original.extra.get("edited"):
+            _put_text(copy, original.body)
         score = original.extra.get("details", {}).get("forwarded", 0) + (not original.outgoing)
         if copy.conversation is not None:
             copy.extended_text, copy.conversation = e2e.ExtendedTextMessage(copy.conversation), None
@@ -131,7 +134,7 @@ class Writer:
 
     def _answer(self, content: language.AnswerContent) -> Prepared:
         target = self._find(content.message_id)
-        author = next(self._language.addresses(self._phone, author_of(target)))
+        author = next(self._language.addresses(self._phone, target.written_by))
         quoted = e2e.Message(conversation=target.body).encode()
         context = kinds.ContextInfo(target.message_id, author, quoted)
         if content.kind == "list":
@@ -146,9 +149,9 @@ class Writer:
         return found
 
     def _own(self, message_id: str) -> ShownMessage:
-        found = self._find(message_id)
-        if not found.outgoing:
-            raise InvalidContent("This message was written by somebody else.")
+        found = self._phone.find_message(self._chat, message_id, self._phone.number)
+        if found is None:
+            raise InvalidContent("There is no message with this id in the chat that this phone has written.")
         return found
 
     def _key(self, target: ShownMessage) -> kinds.MessageKey:
@@ -173,6 +176,33 @@ def _prepared(content: e2e.Message, stanza_type: str = "text", *, secret: bool =
         reading.quoted_id,
         media,
     )
+
+
+def _rewritten(kind: str, body: str) -> e2e.Message:
+    """Return the new content of a message of this kind: of a file the caption alone. Raises InvalidContent."""
+    match kind:
+        case "text":
+            return e2e.Message(conversation=body)
+        case "image":
+            return e2e.Message(image=e2e.ImageMessage(caption=body))
+        case "video":
+            return e2e.Message(video=e2e.VideoMessage(caption=body))
+        case "document":
+            inner = e2e.Message(document=e2e.DocumentMessage(caption=body))
+            return e2e.Message(document_with_caption=e2e.FutureProof(inner.encode()))
+        case _:
+            raise InvalidContent("This message has no text to edit.")
+
+
+def _put_text(content: e2e.Message, body: str) -> None:
+    """Replace a message's text or caption."""
+    if content.conversation is not None:
+        content.conversation = body
+    if content.extended_text is not None:
+        content.extended_text.text = body
+    for part in (content.image, content.video, content.document):
+        if part is not None:
+            part.caption = body
 
 
 def _put_context(content: e2e.Message, context: kinds.ContextInfo | None) -> None:

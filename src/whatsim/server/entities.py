@@ -146,6 +146,11 @@ class Message:
     def direction(self) -> Direction:
         return "out" if self.outgoing else "in"
 
+    @property
+    def written_by(self) -> str:
+        """The number of who wrote it."""
+        return self.phone.number if self.outgoing else self.author or self.chat
+
     def row(self) -> Row:
         return (
             self.id,
@@ -187,6 +192,8 @@ class Phone:
     pending: dict[int, Device] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
     by_message_id: dict[str, Message] = field(default_factory=dict)
+    # Further messages with the id of another one: of another chat, or of another author in the same one.
+    doubles: dict[str, list[Message]] = field(default_factory=dict)
     chats: set[str] = field(default_factory=set)
     addressing: dict[int, str] = field(default_factory=dict)
     inbox: dict[str, QueuedStanza] = field(default_factory=dict)
@@ -243,12 +250,20 @@ class Phone:
         """The addresses of the phone and its confirmed companions."""
         return [self.jid(server), *(device.jid(server) for device in self.devices.values())]
 
-    def find_message(self, chat: str, message_id: str) -> Message | None:
-        """Return the shown message with this id in a chat."""
-        message = self.by_message_id.get(message_id)
-        if message is not None and message.chat != chat:
-            message = self.by_message_id.get(f"{message_id} {chat}")
-        return message
+    def find_message(self, chat: str, message_id: str, author: str | None = None) -> Message | None:
+        """Return the shown message with this id in a chat, the first of them when `author` (a number) is not given."""
+        named = self.all_with_id(message_id)
+        return next((one for one in named if one.chat == chat and author in (None, one.written_by)), None)
+
+    def find_own(self, message_id: str) -> Message | None:
+        """Return the message with this id that was written here, in whatever chat."""
+        return next((one for one in self.all_with_id(message_id) if one.outgoing), None)
+
+    def all_with_id(self, message_id: str) -> Iterator[Message]:
+        """Yield the shown messages with this id, of any chat and author, the first shown first."""
+        if (first := self.by_message_id.get(message_id)) is not None:
+            yield first
+            yield from self.doubles.get(message_id, ())
 
     def messages_after(self, position: int, limit: int) -> list[Message]:
         start = bisect.bisect_right(self.messages, position, key=lambda message: message.id)

@@ -109,7 +109,7 @@ class GroupRouter:
         if phone is None:
             return
         if kind in ("read", "read-self", "played"):
-            self._core.phones.groups.read_elsewhere(sender.phone, group, ids)
+            self._core.phones.groups.read_elsewhere(sender.phone, group, phone, ids)
         if kind in _PRIVATE:
             return
         attrs = {name: value for name, value in node.attrs.items() if name not in ("to", "participant", "recipient")}

@@ -183,7 +183,7 @@ class World:
         phone = message.phone
         other = phone.by_message_id.setdefault(message.message_id, message)
         if other is not message:
-            phone.by_message_id[f"{message.message_id} {message.chat}"] = message
+            phone.doubles.setdefault(message.message_id, []).append(message)
         phone.chats.add(message.chat)
         if not message.outgoing and not message.is_read and not message.undecryptable:
             phone.unread[message.id] = message

@@ -327,17 +327,19 @@ def read(content: Message) -> Reading:
 
 def language(content: Message) -> Reading | None:
     """Return the reading of the kinds without a file; None for what is none of them."""
+    key = target_key(content)
+    about = key.id if key is not None else None
     if (reaction := content.reaction) is not None:
-        return Reading("reaction", reaction.text or "", quoted_id=_target(reaction.key))
+        return Reading("reaction", reaction.text or "", quoted_id=about)
     if content.poll_update is not None:
-        return Reading("poll_vote", "", quoted_id=_target(content.poll_update.key))
+        return Reading("poll_vote", "", quoted_id=about)
     if content.pin is not None:
-        return Reading("pin", "", quoted_id=_target(content.pin.key))
+        return Reading("pin", "", quoted_id=about)
     if content.sealed is not None:
-        return Reading("edit", "", quoted_id=_target(content.sealed.key))
+        return Reading("edit", "", quoted_id=about)
     if (protocol := content.protocol) is not None:
         kind = _PROTOCOL.get(protocol.type or 0)
-        return None if kind is None else Reading(kind, "", quoted_id=_target(protocol.key))
+        return None if kind is None else Reading(kind, "", quoted_id=about)
     if (poll := content.poll or content.poll_v3) is not None:
         return Reading("poll", poll.question or "", quoted_id=_quoted(poll.context))
     if (place := content.location) is not None:
@@ -361,8 +363,10 @@ def language(content: Message) -> Reading | None:
 _PROTOCOL: dict[int, MessageType] = {TYPE_REVOKE: "delete", TYPE_TIMER: "timer", TYPE_EDIT: "edit"}
 
 
-def _target(key: MessageKey | None) -> str | None:
-    return key.id if key is not None else None
+def target_key(content: Message) -> MessageKey | None:
+    """Return what names the message that an unwrapped change is about; None for what is no change."""
+    parts = (content.reaction, content.poll_update, content.pin, content.sealed, content.protocol)
+    return next((part.key for part in parts if part is not None), None)
 
 
 def _quoted(context: ContextInfo | None) -> str | None:

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.media import samples
 from whatsim import language
-from whatsim.model import InvalidContent, MessageView, OutgoingContent, TextContent
+from whatsim.model import (
+    FileContent,
+    ImageContent,
+    InvalidContent,
+    MessageView,
+    OutgoingContent,
+    RawContent,
+    TextContent,
+)
 from whatsim.network import Network, NetworkConfig
+from whatsim.phones import groups as group_phones
+from whatsim.wire import e2e, kinds
 
 pytestmark = pytest.mark.anyio
 ANA, BUDI = "628110000001", "628110000002"
@@ -79,6 +91,41 @@ async def test_a_forward_keeps_its_count(wire_network: Network) -> None:
     assert (shown.body, shown.details["forwarded"]) == ("pass it on", 1)
 
 
+async def test_a_forward_of_an_edited_message_has_its_new_text(wire_network: Network) -> None:
+    await phones(wire_network)
+    text = await writes(wire_network, TextContent("tpyo"))
+    answer = await writes(wire_network, TextContent("tpyo", quoted_id=text))
+    picture = await writes(wire_network, ImageContent(samples.picture(), caption="tpyo"))
+    for message_id in (text, answer, picture):
+        await writes(wire_network, language.EditContent(message_id, "typo"))
+        assert seen(wire_network, message_id).body == "typo"
+        again = await writes(wire_network, language.ForwardContent(message_id), BUDI, ANA)
+        assert seen(wire_network, again, ANA).body == "typo"
+    assert wire_network.media(ANA, again)[0] == samples.picture()
+
+
+@pytest.mark.parametrize("kind", ["image", "video", "document"])
+async def test_a_caption_is_edited_and_not_taken_away(wire_network: Network, kind: Any) -> None:
+    await phones(wire_network)
+    content = ImageContent(samples.picture()) if kind == "image" else FileContent(kind, b"x", "x/y", "tpyo")
+    file = await writes(wire_network, content)
+    await writes(wire_network, language.EditContent(file, "typo"))
+    assert (seen(wire_network, file).body, seen(wire_network, file).edited) == ("typo", True)
+    wrong = e2e.Message(conversation="another kind's text").encode()
+    for new in (wrong, e2e.Message(image=e2e.ImageMessage(caption="")).encode()):
+        key = kinds.MessageKey(f"{BUDI}@s.whatsapp.net", True, file)
+        protocol = e2e.ProtocolMessage(key, e2e.TYPE_EDIT, edited=new)
+        await writes(wire_network, RawContent(e2e.Message(protocol=protocol).encode()))
+    assert seen(wire_network, file).body == "typo"
+
+
+async def test_a_sound_has_no_caption_to_edit(wire_network: Network) -> None:
+    await phones(wire_network)
+    sound = await writes(wire_network, FileContent("audio", b"x", "audio/ogg"))
+    with pytest.raises(InvalidContent):
+        await writes(wire_network, language.EditContent(sound, "words"))
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -109,3 +156,34 @@ async def test_what_changes_have_made_of_a_message_outlives_a_restart(tmp_path: 
         assert seen(network, text, ANA).reactions == {BUDI: "👍"}
     finally:
         await network.close()
+
+
+async def test_members_of_a_group_may_use_one_id(wire_network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    await phones(wire_network)
+    cari = (await wire_network.create_phone(name="Cari")).number
+    group = (await wire_network.groups.create(ANA, "Team", [BUDI, cari])).jid
+    early = e2e.ProtocolMessage(kinds.MessageKey(group, True, "3ASAME"), e2e.TYPE_EDIT)
+    early.edited = e2e.Message(conversation="early").encode()
+    await wire_network.send_message(BUDI, group, RawContent(e2e.Message(protocol=early).encode()))
+    with monkeypatch.context() as same:
+        same.setattr(group_phones, "new_message_id", lambda: "3ASAME")
+        for author in (ANA, BUDI):
+            await wire_network.send_message(author, group, TextContent(f"by {author}"))
+
+    def shown(phone: str) -> dict[str, MessageView]:
+        found = [one for one in wire_network.messages(phone) if one.message_id == "3ASAME"]
+        return {one.from_number: one for one in found}
+
+    for phone in (ANA, BUDI, cari):
+        assert {author: one.body for author, one in shown(phone).items()} == {ANA: f"by {ANA}", BUDI: "early"}
+    await wire_network.send_message(BUDI, group, language.EditContent("3ASAME", "better"))
+    budi = kinds.MessageKey(group, False, "3ASAME", f"{BUDI}@s.whatsapp.net")
+    await wire_network.send_message(
+        cari, group, RawContent(e2e.Message(reaction=kinds.ReactionMessage(budi, "👍")).encode())
+    )
+    assert await wire_network.groups.mark_read(cari, group) == 2
+    for phone in (ANA, BUDI, cari):
+        assert (shown(phone)[BUDI].body, shown(phone)[BUDI].reactions) == ("better", {cari: "👍"})
+        assert (shown(phone)[ANA].body, shown(phone)[ANA].reactions) == (f"by {ANA}", {})
+    assert shown(ANA)[ANA].reached[cari] == shown(BUDI)[BUDI].reached[cari] == "read"
+    assert shown(BUDI)[ANA].reached == {}

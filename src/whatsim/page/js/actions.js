@@ -4,6 +4,8 @@ import { h, icon, openDialog } from "./dom.js";
 import { digitsOf } from "./phones.js";
 
 const EMOJIS = ["👍", "❤️", "😂", "😮", "🙏"];
+/** Kinds with a text or caption that can be changed. */
+const EDITABLE = new Set(["text", "image", "video", "document"]);
 
 /** Return the row of actions under an opened message. */
 export function actionsOf(message, send) {
@@ -21,7 +23,7 @@ export function actionsOf(message, send) {
         "aria-pressed": String(own === emoji),
       }),
     ),
-    mine && message.type === "text" ? button("Edit", () => edit(message, send)) : null,
+    mine && EDITABLE.has(message.type) ? button("Edit", () => edit(message, send)) : null,
     button(message.pinned ? "Unpin" : "Pin", () => send("pin", { message_id: id, seconds: message.pinned ? 0 : 604800 })),
     button("Forward here", () => send("forward", { message_id: id })),
     mine ? button("Delete", () => send("delete", { message_id: id })) : null,

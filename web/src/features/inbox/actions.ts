@@ -10,6 +10,8 @@ export const EDIT_WITHIN_MS = 15 * 60_000
 /** WhatsApp deletes for everyone for two days and twelve hours. */
 export const DELETE_WITHIN_MS = 60 * 3_600_000
 
+/** Files that may have a caption. */
+const CAPTIONED = new Set(['image', 'video', 'document'])
 /** Kinds that cannot be handed on. */
 const NOT_FORWARDED = new Set(['system', 'unsupported', 'interactive', 'button'])
 
@@ -21,8 +23,12 @@ const known = (message: Message): boolean => message.state !== 'pending' && mess
 export const isPinned = (message: Message, now: number): boolean =>
   Boolean(message.pinned_until) && !message.deleted_at && Date.parse(message.pinned_until ?? '') > now
 
+/** Whether it has a text, or room for a caption, that its phones show anew when it is changed. */
+const hasWords = (message: Message): boolean =>
+  message.type === 'text' || (CAPTIONED.has(message.type) && !message.video?.note && !message.view_once)
+
 export const mayEdit = (message: Message, now: number): boolean =>
-  ours(message) && known(message) && !message.deleted_at && message.type === 'text' && age(message, now) < EDIT_WITHIN_MS
+  ours(message) && known(message) && !message.deleted_at && hasWords(message) && age(message, now) < EDIT_WITHIN_MS
 
 /** Of others' messages only an admin of their group. */
 export const mayDeleteForAll = (message: Message, now: number, admin = false): boolean =>

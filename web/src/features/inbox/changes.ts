@@ -13,11 +13,14 @@ export function withReaction(message: Message, emoji: string, at: string): Messa
 
 export const ourReaction = (message: Message): string => (message.reactions ?? []).find((reaction) => reaction.from_me)?.emoji ?? ''
 
-export const withText = (message: Message, body: string, at: string): Message => ({
-  ...message,
-  text: { ...message.text, body },
-  edited_at: at
-})
+/** A text with other words, or a file with another caption. */
+export function withText(message: Message, body: string, at: string): Message {
+  const edited = { ...message, edited_at: at }
+  if (message.image) return { ...edited, image: { ...message.image, caption: body } }
+  if (message.video) return { ...edited, video: { ...message.video, caption: body } }
+  if (message.document) return { ...edited, document: { ...message.document, caption: body } }
+  return { ...edited, text: { ...message.text, body } }
+}
 
 export const asDeleted = (message: Message, at: string): Message => ({ ...message, deleted_at: at, reactions: [], pinned_until: null })
 
