@@ -14,7 +14,7 @@ import pytest
 
 COMMANDS = (
     *("up", "demo", "gateway", "instance", "worker", "cluster"),
-    *("db", "media", "accounts", "send", "simulate", "doctor", "openapi"),
+    *("db", "media", "secret", "accounts", "send", "simulate", "doctor", "openapi"),
 )
 
 

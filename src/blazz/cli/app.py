@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from blazz import __version__
-from blazz.cli import cluster, database, media, remote
+from blazz.cli import cluster, database, media, remote, secret
 from blazz.cli.console import guarded
 from blazz.cli.options import (
     DataDir,
@@ -40,6 +40,7 @@ app = typer.Typer(
 app.add_typer(database.app, name="db")
 app.add_typer(cluster.app, name="cluster")
 app.add_typer(media.app, name="media")
+app.add_typer(secret.app, name="secret")
 app.add_typer(remote.accounts_app, name="accounts")
 app.command("send")(remote.send)
 

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import hmac
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 
 from blazz import migrations
 from blazz.cli.fleet.mode import claim_mode
-from blazz.cluster import moves
-from blazz.kit.crypto import SecretBox, load_or_create_key
-from blazz.kit.db import Database, Platform, Tx
+from blazz.cli.key_facts import compare_keys
+from blazz.kit.crypto import SecretBox
+from blazz.kit.db import Database, Platform
 from blazz.kit.db.installation import claim_network
 from blazz.kit.errors import BlazzError
 from blazz.kit.files import private_directory
+from blazz.kit.secret_keys import SecretKeys, load_keys
 from blazz.kit.settings import Settings
 from blazz.kit.signing import InternalKeys, internal_keys
 from blazz.media.store import MediaStore
 from blazz.realtime.valkey import ValkeyBridge
 
 _log = structlog.get_logger(__name__)
-KEY_FILE = "secret.key"
-_KEY_FACT = "secret_key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +47,8 @@ async def lay(parts: contextlib.AsyncExitStack, settings: Settings, network_id: 
     await migrate(settings)
     database = await open_database(parts, settings)
     await claim_network(database, settings.data_dir, network_id)
-    key = await asyncio.to_thread(load_or_create_key, settings.data_dir / KEY_FILE, settings.secret_key)
-    return _foundation(parts, settings, database, key)
+    keys = await asyncio.to_thread(keys_of, settings, create=True)
+    return _foundation(parts, settings, database, keys)
 
 
 async def lay_for_role(parts: contextlib.AsyncExitStack, settings: Settings, network_id: str) -> Foundation:
@@ -61,14 +57,14 @@ async def lay_for_role(parts: contextlib.AsyncExitStack, settings: Settings, net
     Raises BlazzError `database_url_needed`, `secret_key_needed`, `schema_not_current`, `network_mismatch`.
     """
     require_server(settings)
-    key = await asyncio.to_thread(_existing_key, settings)
+    keys = await asyncio.to_thread(keys_of, settings, create=False)
     private_directory(settings.data_dir)
     assert settings.database_url is not None
     await asyncio.to_thread(migrations.require_current, settings.database_url)
     database = await open_database(parts, settings)
     await claim_network(database, settings.data_dir, network_id)
-    await database.write(Platform("a role compares its key with the others'"), _compare_key, key)
-    return _foundation(parts, settings, database, key)
+    await database.write(Platform("a role compares its keys with the others'"), compare_keys, keys)
+    return _foundation(parts, settings, database, keys)
 
 
 def require_server(settings: Settings) -> None:
@@ -109,34 +105,15 @@ async def follow_hints(parts: contextlib.AsyncExitStack, url: str | None) -> Non
     await bridge.start()
 
 
-def _foundation(parts: contextlib.AsyncExitStack, settings: Settings, database: Database, key: bytes) -> Foundation:
+def keys_of(settings: Settings, *, create: bool) -> SecretKeys:
+    """Return the installation's secret keys. Raises BlazzError `secret_key_needed` unless one may be made."""
+    return load_keys(settings.data_dir, settings.secret_key, settings.secret_key_previous, create=create)
+
+
+def _foundation(
+    parts: contextlib.AsyncExitStack, settings: Settings, database: Database, keys: SecretKeys
+) -> Foundation:
     store = MediaStore.from_settings(settings)
     parts.push_async_callback(asyncio.to_thread, store.close)
-    return Foundation(settings, database, SecretBox(key), internal_keys(settings, key), store)
-
-
-def _compare_key(tx: Tx, key: bytes) -> None:
-    """Refuse a key other than that of the first role that ever started; only a digest of it is stored."""
-    digest = hmac.new(key, b"blazz: which key this database was made with", hashlib.sha256).hexdigest()[:32]
-    known = moves.fact(tx, _KEY_FACT)
-    if known is None:
-        moves.set_fact(tx, _KEY_FACT, {"digest": digest})
-    elif known.data.get("digest") != digest:
-        raise BlazzError(
-            "secret_key_differs",
-            "This secret key is not the one that the other roles on this database use. Set the same BLAZZ_SECRET_KEY "
-            f"everywhere. If it is lost for good, what it encrypted is lost too: remove the row {_KEY_FACT!r} of "
-            "the table cluster_facts, then start again.",
-            500,
-        )
-
-
-def _existing_key(settings: Settings) -> bytes:
-    path: Path = settings.data_dir / KEY_FILE
-    if not settings.secret_key and not path.exists():
-        raise BlazzError(
-            "secret_key_needed",
-            "All roles need the same secret key. Set BLAZZ_SECRET_KEY (32 bytes in base64; make one with: "
-            f"openssl rand -base64 32), or put the key file of the installation at {path}.",
-        )
-    return load_or_create_key(path, settings.secret_key)
+    internal = internal_keys(settings, keys.current, keys.previous)
+    return Foundation(settings, database, keys.box(), internal, store)

@@ -1,12 +1,10 @@
-"""Secrets at rest: one 256-bit key per installation, AES-256-GCM for values, Argon2id for passwords."""
+"""Secrets at rest: AES-256-GCM for values under the installation's key, Argon2id for passwords."""
 
 from __future__ import annotations
 
-import base64
 import os
 import secrets
 from functools import cache
-from pathlib import Path
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -14,19 +12,22 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from blazz.kit.errors import BlazzError
-from blazz.kit.files import read_private, write_private
 
 _NONCE_BYTES = 12  # NIST SP 800-38D: 96-bit random nonces
 _hasher = PasswordHasher()  # argon2-cffi's defaults follow RFC 9106's low-memory profile
 
 
 class SecretBox:
-    """Encrypts small values for storage. The `context` is authenticated, so a value cannot be moved to another row."""
+    """Encrypts small values for storage. The `context` is authenticated, so a value cannot be moved to another row.
 
-    def __init__(self, key: bytes) -> None:
-        if len(key) != 32:
-            raise ValueError("the secret key must be 32 bytes")
+    `key` seals; with `previous` what that key sealed opens too, while the key is changed.
+    """
+
+    def __init__(self, key: bytes, previous: bytes | None = None) -> None:
+        if {len(one) for one in (key, previous) if one is not None} != {32}:
+            raise ValueError("a secret key must be 32 bytes")
         self._aead = AESGCM(key)
+        self._previous = None if previous is None else AESGCM(previous)
 
     def seal(self, value: bytes, context: str) -> bytes:
         """Return nonce and ciphertext of `value`."""
@@ -35,24 +36,23 @@ class SecretBox:
 
     def open(self, sealed: bytes, context: str) -> bytes:
         """Return the value. Raises BlazzError `secret_unreadable` under another key, context or after damage."""
-        try:
-            return self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context.encode())
-        except InvalidTag:
-            raise BlazzError("secret_unreadable", "A stored secret does not open with this key.", 500) from None
+        for aead in (self._aead, self._previous):
+            if aead is not None and (value := _opened(aead, sealed, context)) is not None:
+                return value
+        raise BlazzError("secret_unreadable", "A stored secret does not open with this key.", 500)
+
+    def reseal(self, sealed: bytes, context: str) -> bytes | None:
+        """Return the value sealed with the key, None when it is already. Raises BlazzError `secret_unreadable`."""
+        if _opened(self._aead, sealed, context) is not None:
+            return None
+        return self.seal(self.open(sealed, context), context)
 
 
-def load_or_create_key(path: Path, given: str | None) -> bytes:
-    """Return the installation's key: `given` (base64) or the file's content, made with mode 0600 at the first start."""
-    if given:
-        key = base64.b64decode(given, validate=True)
-        if len(key) != 32:
-            raise BlazzError("secret_key_wrong", "BLAZZ_SECRET_KEY must be 32 bytes in base64.", 500)
-        return key
-    if path.exists():
-        return base64.b64decode(read_private(path))
-    key = secrets.token_bytes(32)
-    write_private(path, base64.b64encode(key))
-    return key
+def _opened(aead: AESGCM, sealed: bytes, context: str) -> bytes | None:
+    try:
+        return aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context.encode())
+    except (InvalidTag, ValueError):  # ValueError: too short to hold a nonce
+        return None
 
 
 def hash_password(password: str) -> str:

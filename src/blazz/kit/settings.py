@@ -42,7 +42,12 @@ class Settings(BaseSettings):
         description="Addresses or networks of load balancers whose X-Forwarded-For is believed, with public_url.",
     )
     public_url: str | None = Field(None, description="The address under which people reach this server.")
-    secret_key: str | None = Field(None, description="32 bytes in base64; made in the data directory when absent.")
+    secret_key: str | None = Field(
+        None, repr=False, description="32 bytes in base64; made in the data directory when absent."
+    )
+    secret_key_previous: str | None = Field(
+        None, repr=False, description="A second key that opens secrets too, while the key is changed."
+    )
     sign_up: bool = Field(False, description="Whether anybody may create an account and a workspace.")
     instance_id: str = Field(
         "instance-0",

@@ -42,16 +42,22 @@ class InternalKeys:
         return right
 
 
-def internal_keys(settings: Settings, secret_key: bytes) -> InternalKeys:
-    """Return the keys that the settings name, else one derived (HKDF, RFC 5869) from the installation's secret key.
+def internal_keys(settings: Settings, secret_key: bytes, previous_secret: bytes | None = None) -> InternalKeys:
+    """Return the keys that the settings name, else those derived (HKDF, RFC 5869) from the installation's secret keys.
 
     Raises BlazzError `internal_key_wrong` with a sentence for the operator.
     """
     current = _decoded("BLAZZ_INTERNAL_KEY", settings.internal_key)
     previous = _decoded("BLAZZ_INTERNAL_KEY_PREVIOUS", settings.internal_key_previous)
     if current is None:
-        current = HKDF(SHA256(), _KEY_BYTES, salt=None, info=_PURPOSE).derive(secret_key)
+        current = _derived(secret_key)
+        if previous is None and previous_secret is not None:
+            previous = _derived(previous_secret)
     return InternalKeys(current, previous)
+
+
+def _derived(secret_key: bytes) -> bytes:
+    return HKDF(SHA256(), _KEY_BYTES, salt=None, info=_PURPOSE).derive(secret_key)
 
 
 def _decoded(name: str, text: str | None) -> bytes | None:
