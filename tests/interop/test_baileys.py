@@ -309,6 +309,23 @@ async def test_edits(chat: Conversation) -> None:
     )
 
 
+@pytest.mark.kind("edit", "baileys")
+async def test_edits_of_captions(chat: Conversation) -> None:
+    picture = {"image": base64.b64encode(_picture()).decode(), "mimetype": "image/jpeg", "jpegThumbnail": ""}
+    theirs = await chat.they_send(**picture, caption="Meun")
+    key = {"remoteJid": chat.to_us, "fromMe": True, "id": theirs["wa_message_id"]}
+    await chat.peer.ask("send", to=chat.to_us, content={**picture, "caption": "Menu", "edit": key})
+    await chat.row(messages.c.id == theirs["id"], when=lambda row: row["body"] == "Menu" and row["edited_at"])
+    media_id = await chat.upload(_picture(), "menu.jpg", "image/jpeg")
+    ours, seen = await chat.we_send("image", {"id": media_id})
+    row = await chat.row(messages.c.id == ours)
+    await chat.blazz._send(chat.number, chat.customer, _change("edit", row, text={"body": "Our menu"}))
+    told = await chat.peer.event(
+        lambda event: event.get("update", {}).get("message") and event["key"]["id"] == seen["key"]["id"]
+    )
+    assert told["update"]["message"]["editedMessage"]["message"]["imageMessage"]["caption"] == "Our menu"
+
+
 @pytest.mark.kind("delete", "baileys")
 async def test_deletions_for_everyone(chat: Conversation) -> None:
     theirs = await chat.they_send(text="Wrong chat")
