@@ -54,6 +54,22 @@ async def test_a_number_unlinked_while_we_were_away_is_logged_out_at_the_next_st
         await blazz.stop()
 
 
+async def test_a_number_unlinked_while_it_was_disconnected_says_so_when_it_is_connected(tmp_path: Path) -> None:
+    async with simulated_network(tmp_path / "network") as network, running(tmp_path / "blazz", network) as blazz:
+        number = await blazz.link()
+        await blazz.commands.disconnect(number.account_id)
+        customer = (await network.create_phone()).number
+        waiting = await blazz.send_text(number, customer, "later")
+        (device,) = network.get_phone(number.phone).devices
+        await network.unlink(number.phone, device.id)
+        await blazz.connect(number.account_id)
+        row = await blazz.status(number.account_id, "logged_out")
+        assert row["disconnect_reason"] == "logged_out_on_phone"
+        assert row["jid"] is None
+        await blazz.link(number.phone, number.account_id)
+        await blazz.state(waiting, "delivered")
+
+
 async def test_a_replaced_connection_is_tried_again_once_and_then_rests(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -102,6 +102,19 @@ async def test_a_number_that_was_disconnected_is_removed_from_the_phone_too(tmp_
         await blazz.stop()
 
 
+async def test_a_device_that_was_removed_on_the_phone_meanwhile_needs_no_removal(tmp_path: Path) -> None:
+    async with simulated_network(tmp_path / "network") as network, running(tmp_path / "blazz", network) as blazz:
+        number = await blazz.link()
+        await blazz.instance.commands.disconnect(number.account_id)
+        (device,) = network.get_phone(number.phone).devices
+        await network.unlink(number.phone, device.id)
+        await blazz.instance.commands.log_out(number.account_id)
+        row = await blazz.status(number.account_id, "logged_out")
+        assert row["jid"] is None
+        again = await blazz.link(number.phone, number.account_id)
+        assert again.account_id == number.account_id
+
+
 async def test_a_pairing_that_whatsapp_could_not_be_told_about_does_not_come_back(tmp_path: Path) -> None:
     async with simulated_network(tmp_path / "network") as network, running(tmp_path / "blazz", network) as blazz:
         number = await blazz.link()

@@ -10,6 +10,8 @@ import pytest
 
 from blazz._generated.engine import engine_pb2 as pb
 from blazz.cluster.commands import QrView
+from blazz.cluster.tables import assignments
+from blazz.sessions import commands
 from blazz.sessions.transitions import judge
 from tests.support.network import simulated_network
 from tests.support.product import Blazz, running
@@ -147,6 +149,52 @@ async def test_a_number_that_is_connected_again_while_the_phone_accepts_it_is_li
         await blazz.status(account_id, "connected")
         return
     await blazz.link(phone, account_id)
+
+
+@pytest.mark.engine
+async def test_a_passkey_that_is_asked_for_is_given_up_with_the_connection(
+    blazz: Blazz, network: Network, phone: str
+) -> None:
+    network.passkeys.require(phone)
+    account_id = await blazz.add_account()
+    qr = await shown(blazz, account_id)
+    with pytest.raises(LinkRefused, match="passkey"):
+        await network.link_qr(phone, qr.code)
+    await eventually(lambda: blazz.commands.passkey(account_id), what="a challenge")
+    network.add_fault(FaultSpec("drop_connection"))
+
+    async def told() -> bool:
+        return "passkey" in ((await blazz.account(account_id))["disconnect_details"] or "")
+
+    await eventually(told, what="the end of the ceremony")
+    assert await blazz.commands.passkey(account_id) is None
+    again = await shown(blazz, account_id)
+    assert again.number == 1
+
+
+@pytest.mark.engine
+async def test_codes_that_nobody_uses_end_the_linking_and_the_wish(blazz: Blazz) -> None:
+    """The engine host's report is made up: it comes after 160 seconds."""
+    account_id = await blazz.add_account()
+    await shown(blazz, account_id)
+    supervisor = blazz.instance.supervisor
+    session = supervisor.registry.get(account_id)
+    assert session is not None
+    expired = pb.State(state=pb.SESSION_STATE_QR_EXPIRED)
+    supervisor.reports.handle(pb.Event(session_id=session.ref.session_id, epoch=session.epoch, state=expired))
+    row = await blazz.status(account_id, "disconnected")
+    assert (row["disconnect_reason"], row["disconnect_details"]) == ("qr_expired", "The code was not used in time.")
+    assert await blazz.commands.qr(account_id) is None
+    (assigned,) = await blazz.rows(assignments, assignments.c.id == account_id)
+    assert assigned["wanted"] == "stopped"
+
+
+@pytest.mark.engine
+async def test_a_code_is_not_shown_after_its_end(blazz: Blazz, monkeypatch: pytest.MonkeyPatch) -> None:
+    account_id = await blazz.add_account()
+    qr = await shown(blazz, account_id)
+    monkeypatch.setattr(commands, "utc_now", lambda: qr.expires_at)
+    assert await blazz.commands.qr(account_id) is None
 
 
 def test_a_number_that_was_linked_while_it_was_stopped_does_not_claim_to_run() -> None:

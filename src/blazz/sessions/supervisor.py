@@ -367,7 +367,8 @@ class Supervisor:
                 async with asyncio.timeout(_REACH_S):
                     await session.settled()
                 session.started = False
-                await self.client.log_out(session.ref)
+                if session.linked:  # else the phone has removed us already
+                    await self.client.log_out(session.ref)
                 reached = True
         await self.end(session, None)
         if not reached:

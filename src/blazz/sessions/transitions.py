@@ -84,7 +84,7 @@ def _ended(state: pb.State) -> Verdict | None:
     if kind == pb.SESSION_STATE_REPLACED:
         return Verdict("disconnected", "replaced", "Another connection of this device took over.", final=True)
     if kind == pb.SESSION_STATE_QR_EXPIRED:
-        return Verdict("disconnected", "qr_expired", "Nobody scanned the code in time.", final=True, stop=True)
+        return Verdict("disconnected", "qr_expired", "The code was not used in time.", final=True, stop=True)
     if kind == pb.SESSION_STATE_PAIR_FAILED:
         detail = f"Linking failed: {state.detail[:200]}. Begin again."
         return Verdict("disconnected", "error", detail, final=True, stop=True)
