@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import Message
+from blazz.kit.db import Workspaces
+from blazz.kit.time import utc_now
+from blazz.messaging import outbox
+from blazz.messaging.outbox import SendResult
 from tests.messaging.stage import Stage
 
 AYU, STRANGER, US = "628110000101@s.whatsapp.net", "987654321@lid", "628119999999@s.whatsapp.net"
@@ -73,3 +77,34 @@ async def test_a_mention_has_the_address_whose_digits_the_text_has(stage: Stage)
     assert await sent("@628110000101 please", "1234567890@lid") == [AYU]
     assert await sent("@628110000101 please", contact) == [AYU]
     assert await sent("you, please", AYU) == ["1234567890@lid"]
+
+
+async def test_an_edit_names_whom_its_text_names(stage: Stage) -> None:
+    lid, phone = "1234567890@lid", "628110000102@s.whatsapp.net"
+    await stage.deliver(stage.inbound("Hello", lid="1234567890"))
+    first = {"type": "text", "text": {"body": "@1234567890 please"}, "context": {"mentions": [lid]}}
+    message = (await stage.owner.post("/messages", {"to": "+628110000101", **first})).json()
+    scope = Workspaces.of([stage.owner.workspace_id])
+    database = stage.owner.running.database
+    (item,) = await database.write(scope, outbox.claim, [stage.account_id], 10, utc_now())
+    await database.write(scope, outbox.record_results, [SendResult.sent(item, utc_now())])
+
+    async def edited(text: str, status: int = 202, **context: Any) -> tuple[str, list[str], list[str]]:
+        body = {"to": "+628110000101", "type": "edit", "edit": {"message_id": message["id"], "text": {"body": text}}}
+        answer = await stage.owner.post("/messages", body | ({"context": context} if context else {}))
+        assert answer.status_code == status, answer.text
+        if status != 202:
+            return answer.json()["code"], [], []
+        (item,) = await database.write(scope, outbox.claim, [stage.account_id], 10, utc_now())
+        await database.write(scope, outbox.record_results, [SendResult.sent(item, utc_now())])
+        new = Message.FromString(item.payload or b"").editedMessage.message.protocolMessage.editedMessage
+        view = (await stage.owner.get(f"/messages/{message['id']}")).json()["context"]["mentioned"]
+        wire = list(new.extendedTextMessage.contextInfo.mentionedJID)
+        return new.conversation or new.extendedTextMessage.text, wire, [one["address"] for one in view]
+
+    again = "@1234567890 please, today"
+    assert await edited(again) == (again, [lid], [lid])
+    other = "@1234567890 or @628110000102"
+    assert await edited(other, mentions=[lid, "+628110000102"]) == (other, [lid, phone], [lid, phone])
+    assert await edited("nobody") == ("nobody", [], [])
+    assert (await edited("x", 422, message_id=message["id"]))[0] == "context_not_allowed"

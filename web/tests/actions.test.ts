@@ -94,8 +94,8 @@ describe('a reaction', () => {
 
 describe('an edit', () => {
   it('changes the text and is marked', () => {
-    expect(withText(ours(), 'new', AT)).toMatchObject({ text: { body: 'new' }, edited_at: AT })
-    const picture = withText(ours({ type: 'image', text: null, image: FILE }), 'new', AT)
+    expect(withText(ours(), 'new', [], AT)).toMatchObject({ text: { body: 'new' }, edited_at: AT })
+    const picture = withText(ours({ type: 'image', text: null, image: FILE }), 'new', [], AT)
     expect(picture).toMatchObject({ text: null, image: { id: 'f1', caption: 'new' }, edited_at: AT })
   })
 })

@@ -1,7 +1,7 @@
 /** Naming people while a text is written. */
 import { describe, expect, it } from 'vitest'
 
-import { encodeMentions, insertMention, matching, typedMention } from '@/features/inbox/mentions'
+import { decodeMentions, encodeMentions, insertMention, matching, mentionNames, typedMention } from '@/features/inbox/mentions'
 
 const ANN = { address: '628110000101@s.whatsapp.net', name: 'Ann' }
 const ANNA = { address: '99887766:3@lid', name: 'Anna Maria' }
@@ -24,8 +24,33 @@ describe('a mention', () => {
     expect(next).toEqual({ text: 'Hi @Anna Maria , ok', caret: 15 })
     expect(encodeMentions('@Ann and @Anna Maria', [ANN, ANNA])).toEqual({
       text: '@628110000101 and @99887766',
-      mentions: [ANNA.address, ANN.address]
+      mentions: [ANN.address, ANNA.address]
     })
     expect(encodeMentions('nobody', [ANN])).toEqual({ text: 'nobody', mentions: [] })
+  })
+
+  it('is no part of another word', () => {
+    for (const text of ['mail me@Ann', '@Annabel']) expect(encodeMentions(text, [ANN])).toEqual({ text, mentions: [] })
+    expect(encodeMentions('*@Ann*, @Ann.', [ANN]).text).toBe('*@628110000101*, @628110000101.')
+    const odd = { address: '5@lid', name: 'C++ (Bob)' }
+    expect(encodeMentions('Hi @C++ (Bob)!', [odd]).text).toBe('Hi @5!')
+  })
+
+  it('means the one who was chosen when two have one name', () => {
+    const other = { address: '12345678@lid', name: 'Ann' }
+    expect(encodeMentions('@Ann', [other, ANN]).mentions).toEqual([other.address])
+  })
+
+  it('is shown as the name, and as a number where nobody is known', () => {
+    const names = mentionNames(
+      [
+        { address: ANN.address, name: 'Ann', is_us: false },
+        { address: '628119999999@s.whatsapp.net', name: null, is_us: true },
+        { address: '628110000999@s.whatsapp.net', name: null, is_us: false }
+      ],
+      'You'
+    )
+    const text = '@628110000101, @628119999999, @628110000999 and @12345'
+    expect(decodeMentions(text, names)).toBe('@Ann, @You, @+628110000999 and @12345')
   })
 })

@@ -157,12 +157,16 @@ def _key(target: Row, address: str) -> Target:
 def _around(
     tx: Tx, request: SendMessage, kind: kinds.Kind, draft: kinds.Draft, chat: repository.ChatState
 ) -> dict[str, Any]:
-    """Return what a message's content keeps of what goes around it. Changes and settings of the chat have nothing."""
+    """Return what a message's content keeps of what goes around it: of changes at most whom their text names."""
     context = request.context
     if kind.changes or kind.quiet:
-        if context is not None:
-            raise kinds.refuse("context_not_allowed", f"A message of type {kind.name} has no context.", "context")
-        return {}
+        if context is None:
+            return {}
+        if not kind.names_people or context.message_id is not None or context.forwarded:
+            text = f"A message of type {kind.name} has no context" + (" but mentions." if kind.names_people else ".")
+            raise kinds.refuse("context_not_allowed", text, "context")
+        named = [_address_of(tx, person, draft.body) for person in context.mentions]
+        return {"mentions": named} if named else {}
     carried = Envelope.of_content(draft.content)
     around = Envelope(
         mentions=tuple(_address_of(tx, person, draft.body) for person in context.mentions) if context else (),

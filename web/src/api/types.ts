@@ -58,6 +58,7 @@ export type ChatChange = Body<'/api/v1/chats/{chat_id}', 'patch'>
 export type Label = Item<'/api/v1/labels'>
 export type HistoryImport = Answer<'/api/v1/accounts/{account_id}/history', 'get', 200>
 export type Receipts = Answer<'/api/v1/messages/{message_id}/receipts', 'get', 200>
+export type Mentioned = NonNullable<NonNullable<Message['context']>['mentioned']>[number]
 export type GroupDetails = Answer<'/api/v1/groups/{group_id}', 'get', 200>
 export type GroupMember = GroupDetails['members'][number]
 export type GroupPreview = Answer<'/api/v1/groups/preview', 'post', 200>

@@ -203,6 +203,8 @@ class Kind:
     """The engine's class of keys; None for a kind without a file."""
     changes: ClassVar[bool] = False
     """Whether it changes another message and is no message of its own in the chat."""
+    names_people: ClassVar[bool] = False
+    """Of a change: whether it brings a text, which may name people."""
     final_when_sent: ClassVar[bool] = False
     """Whether what a change of ours replaces is kept only until it is sent."""
     quiet: ClassVar[bool] = False

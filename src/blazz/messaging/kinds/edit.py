@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -69,6 +70,7 @@ class Edit(Kind):
     request = EditBody
     view = EditPart
     changes = True
+    names_people = True
 
     def matches(self, message: Message, field: str) -> bool:
         if field == "protocolMessage":
@@ -120,7 +122,8 @@ class Edit(Kind):
         part = message.editedMessage.message.protocolMessage
         part.key.CopyFrom(keys.key_of(outgoing.target))
         part.type = ProtocolMessage.MESSAGE_EDIT
-        _write(part.editedMessage, outgoing.target_kind, outgoing.body or "")
+        named = outgoing.content.get("mentions") or _still_named(outgoing)
+        _write(part.editedMessage, outgoing.target_kind, outgoing.body or "", named)
         part.timestampMS = outgoing.content["at"]
         return message
 
@@ -192,14 +195,27 @@ def _has_caption(kind: str, content: Content) -> bool:
     return kind in _CAPTIONED and not content.get("note") and not once
 
 
-def _write(message: Message, kind: str, body: str) -> None:
+def _write(message: Message, kind: str, body: str, mentions: Sequence[str]) -> None:
     """Write the new text of a message of this kind. Of a file only the caption travels, as from WhatsApp Web."""
     field = _CAPTIONED.get(kind)
-    if field is None:
+    if field is not None:
+        holder = message.documentWithCaptionMessage.message if kind == "document" else message
+        part = getattr(holder, field)
+        part.caption = body
+    elif mentions:
+        part = message.extendedTextMessage
+        part.text = body
+    else:
         message.conversation = body
         return
-    holder = message.documentWithCaptionMessage.message if kind == "document" else message
-    getattr(holder, field).caption = body
+    if mentions:
+        part.contextInfo.mentionedJID.extend(mentions)
+
+
+def _still_named(outgoing: Outgoing) -> list[str]:
+    """Return the people whom the text before named, as far as the new one has their digits."""
+    named = (outgoing.target_content.get("context") or {}).get("mentions", [])
+    return [address for address in named if f"@{address.partition('@')[0]}" in (outgoing.body or "")]
 
 
 def _mentions(inner: Message, field: str) -> dict[str, Any]:

@@ -13,9 +13,10 @@ export function withReaction(message: Message, emoji: string, at: string): Messa
 
 export const ourReaction = (message: Message): string => (message.reactions ?? []).find((reaction) => reaction.from_me)?.emoji ?? ''
 
-/** A text with other words, or a file with another caption. */
-export function withText(message: Message, body: string, at: string): Message {
-  const edited = { ...message, edited_at: at }
+/** A text with other words, or a file with another caption, that names the people of `mentions`. */
+export function withText(message: Message, body: string, mentions: string[], at: string): Message {
+  const context = mentions.length ? ({ ...message.context, mentions } as Message['context']) : message.context
+  const edited = { ...message, context, edited_at: at }
   if (message.image) return { ...edited, image: { ...message.image, caption: body } }
   if (message.video) return { ...edited, video: { ...message.video, caption: body } }
   if (message.document) return { ...edited, document: { ...message.document, caption: body } }

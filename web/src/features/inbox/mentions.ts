@@ -1,4 +1,7 @@
 /** Naming people in a text: what is being typed after an `@`, and how a choice is written. */
+import type { Mentioned } from '@/api/types'
+
+import { readable, userOf } from './addresses'
 
 /** Somebody who can be named. The text carries the address's digits, the message the address. */
 export interface Mentionable {
@@ -39,16 +42,26 @@ export function insertMention(text: string, typed: Typed, caret: number, person:
   return { text: text.slice(0, typed.start) + named + text.slice(caret).replace(/^ /, ''), caret: typed.start + named.length }
 }
 
-/** The text as WhatsApp carries it: names that were chosen become the digits of their addresses. */
-export function encodeMentions(text: string, chosen: readonly Mentionable[]): { text: string; mentions: string[] } {
-  const mentions: string[] = []
-  let encoded = text
+/** The text as WhatsApp carries it: names of `people` become the digits of their addresses; of one name, the first. */
+export function encodeMentions(text: string, people: readonly Mentionable[]): { text: string; mentions: string[] } {
+  const byName = new Map<string, Mentionable>()
+  for (const person of people) if (person.name && !byName.has(person.name) && text.includes(`@${person.name}`)) byName.set(person.name, person)
+  if (byName.size === 0) return { text, mentions: [] }
   // The longest name first, so that "@Ann" does not take the beginning of "@Anna".
-  for (const person of [...chosen].sort((a, b) => b.name.length - a.name.length)) {
-    const named = `@${person.name}`
-    if (!encoded.includes(named)) continue
-    encoded = encoded.replaceAll(named, `@${person.address.split('@')[0]?.split(':')[0] ?? ''}`)
-    if (!mentions.includes(person.address)) mentions.push(person.address)
-  }
-  return { text: encoded, mentions }
+  const names = [...byName.keys()].sort((a, b) => b.length - a.length).map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+  const mentions = new Set<string>()
+  const encoded = text.replace(new RegExp(`(?<![\\p{L}\\p{N}])@(${names.join('|')})(?![\\p{L}\\p{N}])`, 'gu'), (_whole, name: string) => {
+    const { address } = byName.get(name)!
+    mentions.add(address)
+    return `@${userOf(address)}`
+  })
+  return { text: encoded, mentions: [...mentions] }
 }
+
+/** The text as people read and change it: digits that name somebody become the name. */
+export const decodeMentions = (text: string, names: ReadonlyMap<string, string>): string =>
+  text.replace(/@(\d{5,20})(?!\d)/g, (whole, digits: string) => (names.has(digits) ? `@${names.get(digits)}` : whole))
+
+/** Names by the digits that stand in the text, for people as the server tells them. */
+export const mentionNames = (mentioned: readonly Mentioned[] | undefined, you: string): Map<string, string> =>
+  new Map((mentioned ?? []).map(({ address, name, is_us }) => [userOf(address), is_us ? you : name || readable(address)]))

@@ -8,7 +8,7 @@ import { useGroup } from '@/api/groups'
 import type { Chat, GroupMember, Message } from '@/api/types'
 
 import { readable, userOf } from './addresses'
-import type { Mentionable } from './mentions'
+import { type Mentionable, mentionNames } from './mentions'
 
 export interface Names {
   /** What to call the owner of an address; an empty one is ours. */
@@ -42,10 +42,11 @@ export function useNames(chat: Ref<Chat | undefined>): Names {
     return message.author ? nameOf(message.author) : chatName(chat.value)
   }
 
-  /** A mention may name anybody; only who is in the chat has a name here. */
+  /** A mention may name anybody. The server knows them; of a message on its way, only who is in the chat has a name. */
   function mentionsOf(message: Message): ReadonlyMap<string, string> {
-    const mentioned = message.context?.mentions ?? []
-    return new Map(mentioned.map((address) => [userOf(address), mentionName(address)]))
+    const told = mentionNames(message.context?.mentioned, t('inbox.you'))
+    const others = (message.context?.mentions ?? []).filter((address) => !told.has(userOf(address)) || memberNames.value.has(userOf(address)))
+    return new Map([...told, ...others.map((address): [string, string] => [userOf(address), mentionName(address)])])
   }
 
   function mentionName(address: string): string {

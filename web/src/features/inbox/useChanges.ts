@@ -46,9 +46,9 @@ export function useChanges() {
   }
 
   /** Sends a change of `message` as a message of its own kind. */
-  function change(message: Message, next: Message, type: string, content: Record<string, unknown>): Promise<boolean> {
+  function change(message: Message, next: Message, type: string, content: Record<string, unknown>, around: Partial<MessageSend> = {}): Promise<boolean> {
     const key = randomKey()
-    const body = request(message, type, content)
+    const body = { ...request(message, type, content), ...around }
     return attempt(message, next, async () => stored.add((await sendMessage(body, key)).id))
   }
 
@@ -61,7 +61,8 @@ export function useChanges() {
       return change(message, withReaction(message, wanted, now()), 'reaction', { emoji: wanted })
     },
     vote: (message: Message, options: string[]) => change(message, withVote(message, options, now()), 'poll_vote', { options }),
-    edit: (message: Message, body: string) => change(message, withText(message, body, now()), 'edit', { text: { body } }),
+    edit: (message: Message, body: string, mentions: string[]) =>
+      change(message, withText(message, body, mentions, now()), 'edit', { text: { body } }, mentions.length ? { context: { mentions } } : {}),
     deleteForAll: (message: Message) => change(message, asDeleted(message, now()), 'delete', { for: 'everyone' }),
     /** Hides a message from us alone. */
     async deleteForMe(message: Message): Promise<boolean> {

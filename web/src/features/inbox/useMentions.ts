@@ -51,7 +51,8 @@ export function useMentions(text: Ref<string>, field: Readonly<Ref<HTMLTextAreaE
     active,
     choose,
     onKey,
-    encode: (written: string) => encodeMentions(written, chosen),
+    /** Whoever of the chat is named counts, chosen here or in a draft of before; `known` are further people. */
+    encode: (written: string, known: readonly Mentionable[] = []) => encodeMentions(written, [...chosen, ...known, ...people.value]),
     reset: () => {
       chosen = []
       typed.value = null

@@ -1,6 +1,7 @@
 /** A message in one line, for quotes, pinned bars and lists; and what can be copied from it. */
-import type { Message } from '@/api/types'
+import type { Chat, Message } from '@/api/types'
 
+import { mentionNames } from '../mentions'
 import { type Mentions, plainText } from './formatting'
 
 /** What stands before a line that is about a message of this kind. */
@@ -30,6 +31,7 @@ export function wordsOf(message: Message): string {
     message.text?.body ||
     captionOf(message) ||
     message.button?.text ||
+    message.unsupported?.text ||
     interactive?.button_reply?.title ||
     interactive?.list_reply?.title ||
     interactive?.nfm_reply?.body ||
@@ -54,6 +56,10 @@ export function summary(message: Message, kindName: (type: string) => string, me
     kindName(message.type)
   )
 }
+
+/** The line that stands for a chat's newest message in lists; its mark stands before it. */
+export const previewOf = (last: NonNullable<Chat['last_message']>, kindName: (type: string) => string, you: string): string =>
+  plainText(last.preview, mentionNames(last.mentioned, you)) || kindName(last.kind)
 
 /** What "copy" puts on the clipboard; empty when there is nothing to copy. */
 export function copyable(message: Message): string {
