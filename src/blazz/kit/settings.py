@@ -70,8 +70,10 @@ class Settings(BaseSettings):
     scale_max_instances: int = Field(12, ge=1, description="Advice never says to run more instances.")
     price_table: Path | None = Field(None, description="Prices for the capacity planner, instead of those packaged.")
     engine_binary: Path | None = Field(None, description="The engine host; found beside the package when absent.")
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="What is logged. Bodies of messages never are."
+    )
+    log_format: Literal["console", "json"] = Field("console", description="`json` for collectors of logs.")
     media_max_bytes: int = Field(100 * 1024 * 1024, ge=1024, description="Largest file that may be uploaded.")
     event_retention_days: int = Field(30, ge=1, description="How long the event log is kept.")
     message_expiry_hours: float = Field(24.0, gt=0, description="An unsent message fails after this time.")
