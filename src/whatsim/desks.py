@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from whatsim.model import InvalidContent
@@ -139,6 +139,32 @@ class HistoryDesk:
         message_id = self._add(world.phone(number), world.phone(peer), body, at, outgoing=outgoing)
         await self._core.store.durable()
         return message_id
+
+    async def add_notice(
+        self, number: str, chat: str, stub: int, parameters: Sequence[str], at: float, *, author: str = ""
+    ) -> str:
+        """Add something that happened in a chat, by WhatsApp's number of it, and return its id. `chat` is a number or a
+        group's address, `author` the number of who caused it.
+        """
+        world = self._core.world
+        phone = world.phone(number)
+        notice = Message(
+            id=world.new_message_id(),
+            phone=phone,
+            message_id=new_message_id(),
+            chat=chat if "@" in chat else world.phone(chat).number,
+            outgoing=False,
+            type="other",
+            body="",
+            timestamp=at,
+            is_read=True,
+            author=author,
+            extra={"notice": {"stub": stub, "parameters": list(parameters)}},
+        )
+        world.add_message(notice)
+        self._core.store.put("message_extras", notice.id, (notice.id, notice.dump_extra()))
+        await self._core.store.durable()
+        return notice.message_id
 
     def _new_peer(self, count: int) -> Phone:
         world = self._core.world

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import json
 import uuid
+from hashlib import sha256
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
+from blazz import events
 from blazz._generated.engine import history_pb2 as pb
-from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import Message
-from blazz._generated.wa.waWeb.WAWebProtobufsWeb_pb2 import Reaction
+from blazz._generated.wa.waCommon.WACommon_pb2 import MessageKey
+from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import Message, ProtocolMessage
+from blazz._generated.wa.waWeb.WAWebProtobufsWeb_pb2 import PinInChat, PollUpdate, Reaction
 from blazz.accounts.tables import accounts as accounts_table
 from blazz.kit.db import Platform, Tx, Workspace
 from blazz.kit.time import utc_now
 from blazz.media.tables import media, media_downloads
-from blazz.messaging import history, imports
+from blazz.messaging import group_chats, history, imports, notices
 from blazz.messaging.history_model import Imported, ImportJob
 from blazz.messaging.state_tables import history_imports
 from blazz.messaging.tables import chats
@@ -186,11 +190,11 @@ async def test_groups_broken_and_strange_things_do_not_stop_an_import(stage: Sta
     strange = [pb.HistoryConversation(jid=jid) for jid in ("", "nonsense", "1@newsletter", "status@broadcast")]
     names = [pb.HistoryName(jid=f"{LID}@lid", name="Ayu\x00!"), pb.HistoryName(jid="9@lid", name="Nobody here")]
     mappings = [pb.HistoryMapping(phone=f"{PHONE[1:]}@s.whatsapp.net", lid=f"{LID}@lid"), pb.HistoryMapping()]
-    assert (await take(stage, group, *strange, names=names, mappings=mappings)).messages == 3
+    assert (await take(stage, group, *strange, names=names, mappings=mappings)).messages == 4
     (chat,) = await rows(stage, chats)
     assert chat["kind"] == "group"
     kinds = [one["type"] for one in await shown(stage)]
-    assert kinds == ["text", "unsupported", "unsupported"]
+    assert kinds == ["text", "unsupported", "system", "unsupported"]
     people = (await stage.owner.get("/contacts")).json()["data"]
     assert [person["push_name"] for person in people] == ["Ayu"], "only people with a chat are contacts"
 
@@ -200,6 +204,161 @@ async def test_a_placeholder_is_filled_by_history(stage: Stage) -> None:
     await stage.deliver(lost)
     await take(stage, conversation(message("found", 5, id=lost.wa_message_id)))
     assert await texts(stage) == ["found"]
+
+
+def key_json(name: str, *, from_me: bool, participant: str = "") -> dict[str, Any]:
+    """How a phone names a message of its own history."""
+    return {"ID": name, "fromMe": from_me, "remoteJID": f"{LID}@lid", "participant": participant}
+
+
+def poll(*options: str, minutes: float = 20, **changes: Any) -> pb.HistoryMessage:
+    """A poll of the customer's, with its secret beside it."""
+    content = Message()
+    content.pollCreationMessage.name = "When?"
+    for option in options:
+        content.pollCreationMessage.options.add(optionName=option)
+    return message("", minutes, raw=content.SerializeToString(), secret=b"s" * 32, **changes)
+
+
+def vote(name: str, *options: str, from_me: bool) -> bytes:
+    """A vote as a phone has noted it at its poll."""
+    update = PollUpdate(pollUpdateMessageKey=MessageKey(**key_json(name, from_me=from_me)))
+    update.vote.selectedOptions.extend(sha256(option.encode()).digest() for option in options)
+    update.senderTimestampMS = int(NOW.timestamp() * 1000) - 60_000
+    return update.SerializeToString()
+
+
+def edit(target: str, body: str, minutes: float, **changes: Any) -> pb.HistoryMessage:
+    """A message as its last edit: that is what phones keep of it."""
+    content = Message()
+    protocol = content.editedMessage.message.protocolMessage
+    protocol.type, protocol.editedMessage.conversation = ProtocolMessage.MESSAGE_EDIT, body
+    protocol.key.ID, protocol.key.fromMe, protocol.key.remoteJID = target, True, f"{LID}@lid"
+    return message("", minutes, raw=content.SerializeToString(), **changes)
+
+
+async def test_votes_and_pins_are_imported_with_what_they_are_about(stage: Stage) -> None:
+    pin = PinInChat(type=PinInChat.PIN_FOR_ALL, key=MessageKey(**key_json("3APIN", from_me=True)))
+    pin.senderTimestampMS = int(NOW.timestamp() * 1000) - 30_000
+    pin.messageAddOnContextInfo.messageAddOnDurationInSecs = 86_400
+    votes = [vote("3AVOTE1", "Monday", from_me=False), vote("3AVOTE2", "Monday", "Tuesday", from_me=True)]
+    asked = poll("Monday", "Tuesday", votes=[*votes, b"\xff"], pin=pin.SerializeToString())
+    assert (await take(stage, conversation(asked))).messages == 1
+    (found,) = await shown(stage)
+    picked = {one["name"]: sorted(voter["from_me"] for voter in one["voters"]) for one in found["poll"]["options"]}
+    assert picked == {"Monday": [False, True], "Tuesday": [True]}
+    assert dt.datetime.fromisoformat(found["pinned_until"]) == NOW - dt.timedelta(seconds=30) + dt.timedelta(days=1)
+    before = len(await stage.rows())
+    await take(stage, conversation(asked))
+    assert len(await stage.rows()) == before, "changes come once, too"
+    # the poll can be voted in: its secret is here
+    body = {"message_id": found["id"], "options": ["Tuesday"]}
+    sent = await stage.owner.post("/messages", {"to": PHONE, "type": "poll_vote", "poll_vote": body})
+    assert sent.status_code == 202, sent.text
+
+
+async def test_what_is_here_learns_what_became_of_it(stage: Stage) -> None:
+    early = [stage.inbound(body, phone=PHONE, lid=LID, timestamp=NOW - dt.timedelta(minutes=9)) for body in "abc"]
+    await stage.deliver(*early)
+    events = len((await stage.owner.get("/events", limit=500)).json()["data"])
+    gone, changed, liked = (one.wa_message_id for one in early)
+    heart = Reaction(text="❤️", key=MessageKey(**key_json("3AHEART", from_me=False)))
+    found = conversation(
+        message("", 9, id=gone, raw=b"", stub=1, revoked_ms=int(NOW.timestamp() * 1000)),
+        edit(changed, "b, better", 8),
+        message("c", 7, id=liked, reactions=[heart.SerializeToString()]),
+    )
+    assert (await take(stage, found)).messages == 0
+    first, second, third = await shown(stage)
+    assert (first["deleted_at"] is not None, first["text"]) == (True, None)
+    assert (second["text"]["body"], second["edited_at"] is not None) == ("b, better", True)
+    assert [one["emoji"] for one in third["reactions"]] == ["❤️"]
+    names = [event["name"] for event in (await stage.owner.get("/events", limit=500)).json()["data"]][events:]
+    assert names == ["history.progress"], "a past sets nothing off"
+
+
+async def test_a_message_of_which_only_an_edit_or_a_deletion_is_left_is_imported_as_that(stage: Stage) -> None:
+    kept = conversation(
+        edit("3AORIGINAL", "as it is now", 20, from_me=True, status=3),
+        message("", 15, id="3AGONE", raw=b"", stub=1),
+        message("said", 10),
+    )
+    assert (await take(stage, kept)).messages == 3
+    edited, deleted, _ = await shown(stage)
+    assert (edited["text"]["body"], edited["wa_message_id"]) == ("as it is now", "3AORIGINAL")
+    assert (edited["edited_at"] is not None, edited["state"]) == (True, "delivered")
+    assert deleted["deleted_at"] is not None
+    assert (await take(stage, kept)).messages == 0
+    # the message itself, delivered late, is a double of what is here
+    late = stage.inbound("too late", wa_message_id="3AGONE", phone=PHONE, lid=LID)
+    assert (await stage.deliver(late)).stored == 0
+
+
+async def test_what_happened_in_a_chat_is_told_once_live_or_by_history(stage: Stage) -> None:
+    group = "120363000000000001@g.us"
+    ayu, budi = f"{LID}@lid", "100000000000102@lid"
+    told_live = NOW - dt.timedelta(minutes=30)
+    await notice(stage, group, "group_subject", {"subject": "Known"}, told_live, ayu)
+    raw: dict[str, Any] = {"raw": b"", "sender": ayu}
+    found = pb.HistoryConversation(
+        jid=group,
+        messages=[
+            message("", 30, stub=21, stub_parameters=["Known"], **raw),
+            message("", 25, stub=21, stub_parameters=["New name"], **raw),
+            message("", 20, stub=27, stub_parameters=[json.dumps({"id": budi, "phoneNumber": "x"}), ayu], **raw),
+            message("", 19, stub=28, stub_parameters=[ayu], **raw),
+            message("", 18, stub=26, stub_parameters=["on"], raw=b"", sender=""),
+            message("", 17, stub=40, raw=b"", sender=ayu),
+            message("", 16, stub=99, **raw),
+        ],
+    )
+    assert (await take(stage, found)).messages == 5
+    assert (await take(stage, found)).messages == 0
+    await notice(stage, group, "group_left", {"participants": [ayu]}, NOW - dt.timedelta(minutes=19), ayu)
+    rows_of = sorted((row for row in await stage.rows() if row["kind"] == "system"), key=lambda row: row["timestamp"])
+    assert [row["content"]["event"] for row in rows_of] == [
+        "group_subject",
+        "group_subject",
+        "group_joined",
+        "group_left",
+        "group_announcement",
+        "call",
+    ]
+    assert rows_of[2]["content"]["data"] == {"participants": [budi, ayu]}
+    assert [row["source"] for row in rows_of] == ["system"] * 6
+    (chat,) = await rows(stage, chats)
+    assert (chat["last_message_at"], chat["unread_count"]) == (None, 0), "notices are neither newest nor unread"
+
+
+async def test_reactions_of_a_groups_members_are_theirs(stage: Stage) -> None:
+    group, budi = "120363000000000001@g.us", "100000000000102@lid"
+    key = {"fromMe": False, "remoteJID": group, "participant": budi}
+    heart, thumb = (
+        Reaction(text=emoji, key=MessageKey(ID=f"3A{emoji}", **key)).SerializeToString() for emoji in ("❤️", "👍")
+    )
+    found = pb.HistoryConversation(
+        jid=group,
+        messages=[
+            message("from Ayu", 9, reactions=[heart]),
+            message("ours", 8, from_me=True, sender="", reactions=[thumb]),
+        ],
+    )
+    assert (await take(stage, found)).messages == 2
+    reactions = [[(one["emoji"], one["author"]) for one in item["reactions"]] for item in await shown(stage)]
+    assert reactions == [[("❤️", budi)], [("👍", budi)]]
+
+
+async def notice(
+    stage: Stage, group: str, event: str, data: dict[str, Any], at: dt.datetime, author: str
+) -> uuid.UUID | None:
+    """Tell of something that happened in a group just now."""
+
+    def work(tx: Tx) -> uuid.UUID | None:
+        events.see_all_rows(tx, tx.workspace_id)
+        chat = group_chats.ensure(tx, tx.workspace_id, stage.account_id, [group])[group]
+        return notices.add(tx, chat, event, data, key=f"group:{uuid.uuid4().hex}", author=author, at=at)
+
+    return await stage.owner.running.database.write(Workspace(stage.owner.workspace_id), work)
 
 
 async def test_an_import_gives_up_in_the_end_and_says_so(stage: Stage) -> None:

@@ -19,11 +19,14 @@ from blazz.messaging.state_schemas import HistoryView
 from blazz.messaging.state_tables import history_imports
 from blazz.messaging.tables import chats as chats_table
 from blazz.messaging.tables import messages
+from blazz.messaging.views import message_views
 from blazz.sessions.history import HistoryImports
 from blazz.sessions.registry import Session
 from tests.support.network import simulated_network
 from tests.support.product import Blazz, Number, running, text
 from tests.support.waiting import eventually
+from whatsim import language
+from whatsim.model import OutgoingContent
 from whatsim.network import Network
 
 pytestmark = [pytest.mark.anyio, pytest.mark.engine]
@@ -90,6 +93,64 @@ async def test_a_phones_past_is_imported_when_it_is_linked(tmp_path: Path, netwo
             return [(row["name"], row["colour"], row["chats"]) for row in found] == [("New customer", 3, 1)]
 
         await eventually(labelled, what="the label of a chat that was imported")
+
+
+async def test_what_became_of_messages_is_imported_with_them(tmp_path: Path, network: Network) -> None:
+    phone = (await network.create_phone(name="Shop")).number
+    customer = (await network.create_phone(name="Budi")).number
+
+    async def says(author: str, content: OutgoingContent) -> str:
+        reader = phone if author == customer else customer
+        view = await network.send_message(author, reader, content)
+        await eventually(lambda: _phone_has(network, phone, view.message_id), what="the message on the phone")
+        return view.message_id
+
+    poll = await says(customer, language.PollContent("When?", ("Monday", "Tuesday")))
+    await says(phone, language.VoteContent(poll, ("Tuesday",)))
+    await says(customer, language.VoteContent(poll, ("Monday",)))
+    liked = await says(phone, text("liked"))
+    await says(customer, language.ReactionContent(liked, "👍"))
+    await says(phone, language.PinContent(liked, 86_400))
+    edited = await says(customer, text("befor"))
+    last_edit = await says(customer, language.EditContent(edited, "before"))
+    deleted = await says(customer, text("a secret"))
+    await says(customer, language.DeleteContent(deleted))
+    await network.settings.star(phone, customer, liked)
+    await network.history.add_notice(phone, customer, 38, [], time.time(), author=customer)
+    group = await network.groups.create(customer, "Team", [phone])
+    await network.groups.send(customer, group.jid, text("to all"))
+    await network.history.add_notice(phone, group.jid, 21, ["Team"], time.time() - 60, author=customer)
+    async with running(tmp_path / "blazz", network) as blazz:
+        number = await blazz.link(phone)
+        await done(blazz, number, messages=7)
+        rows = await blazz.rows(messages, messages.c.target_wa_id.is_(None))
+        views = await blazz.database.read(blazz.scope, lambda tx: message_views(tx, list(rows)))
+        by_id = {view.wa_message_id: view.model_dump(mode="json") for view in views}
+        options = by_id[poll]["poll"]["options"]
+        picked = {one["name"]: [voter["from_me"] for voter in one["voters"]] for one in options}
+        assert picked == {"Monday": [False], "Tuesday": [True]}
+        assert [one["emoji"] for one in by_id[liked]["reactions"]] == ["👍"]
+        assert by_id[liked]["pinned_until"] is not None
+        assert by_id[liked]["starred_at"] is not None
+        assert (by_id[edited]["text"]["body"], by_id[edited]["edited_at"] is not None) == ("before", True)
+        assert last_edit not in by_id
+        assert (by_id[deleted]["text"], by_id[deleted]["deleted_at"] is not None) == (None, True)
+        told = [row["content"]["event"] for row in rows if row["kind"] == "system"]
+        assert sorted(told) == ["group_subject", "security_code_changed"]
+        assert [row["body"] for row in rows if row["author"] and row["body"] == "to all"] == ["to all"]
+        assert "message.reaction" not in {event["name"] for event in await blazz.events()}
+        # what comes live afterwards counts on top of it
+        await network.send_message(customer, phone, language.VoteContent(poll, ("Tuesday",)))
+        await eventually(lambda: _votes_for(blazz, poll, [[1], [1]]), what="the changed vote")
+
+
+async def _phone_has(network: Network, phone: str, message_id: str) -> bool:
+    return any(message.message_id == message_id for message in network.messages(phone, limit=500))
+
+
+async def _votes_for(blazz: Blazz, poll: str, wanted: list[list[int]]) -> bool:
+    (row,) = await blazz.messages(messages.c.wa_message_id == poll)
+    return [vote["options"] for vote in row["extras"]["votes"].values()] == wanted
 
 
 async def test_history_merges_with_what_is_here_and_doubles_nothing(tmp_path: Path, network: Network) -> None:

@@ -151,6 +151,36 @@ func TestPiecesAreTheSameWhateverIsSkipped(t *testing.T) {
 	}
 }
 
+func TestWhatBelongsToAMessageComesWithIt(t *testing.T) {
+	chat := conversation(1, 2, 5)
+	info := chat.Messages[0].Message
+	info.MessageSecret = []byte("secret")
+	info.PollUpdates = []*waWeb.PollUpdate{{Vote: &waE2E.PollVoteMessage{SelectedOptions: [][]byte{{1}}}}}
+	info.Reactions = []*waWeb.Reaction{{Text: proto.String("x")}, {Text: proto.String("y")}}
+	info.PinInChat = &waWeb.PinInChat{Type: waWeb.PinInChat_PIN_FOR_ALL.Enum()}
+	info.RevokeMessageTimestamp = proto.Uint64(1_700_000_100)
+	chat.Messages[1].Message = &waWeb.WebMessageInfo{
+		Key: info.Key, MessageStubType: waWeb.WebMessageInfo_GROUP_CHANGE_SUBJECT.Enum(), MessageStubParameters: []string{"New"},
+	}
+	nobody := func(chat types.JID, message *waWeb.WebMessageInfo) (*waevents.Message, error) {
+		if message.MessageStubType != nil {
+			return nil, errors.New("no sender")
+		}
+		return parse(chat, message)
+	}
+	got := Translator{Parse: nobody, Alternative: func(types.JID) types.JID { return types.EmptyJID }}.Conversation(chat)
+	if len(got.Messages) != 2 {
+		t.Fatalf("%d messages", len(got.Messages))
+	}
+	first, notice := got.Messages[0], got.Messages[1]
+	if string(first.Secret) != "secret" || len(first.Votes) != 1 || len(first.Reactions) != 2 || len(first.Pin) == 0 || first.RevokedMs != 1_700_000_100_000 {
+		t.Fatalf("%v", first)
+	}
+	if notice.Sender != "" || notice.Stub != 21 || notice.StubParameters[0] != "New" {
+		t.Fatalf("%v", notice)
+	}
+}
+
 func TestAnEmptyBlobIsOneLastPiece(t *testing.T) {
 	data, err := proto.Marshal(&waHistorySync.HistorySync{SyncType: waHistorySync.HistorySync_RECENT.Enum()})
 	if err != nil {

@@ -59,13 +59,18 @@ func (t Translator) message(chat types.JID, entry *waHistorySync.HistorySyncMsg)
 	}
 	parsed, err := t.Parse(chat, from)
 	if err != nil {
-		return nil
+		if from.MessageStubType == nil {
+			return nil
+		}
+		// what happened in a group may have nobody who did it
+		parsed = &waevents.Message{Info: types.MessageInfo{MessageSource: types.MessageSource{IsFromMe: from.GetKey().GetFromMe()}}}
 	}
 	to := &pb.HistoryMessage{
 		Id: from.GetKey().GetID(), FromMe: parsed.Info.IsFromMe, Sender: text(parsed.Info.Sender.ToNonAD()),
 		TimestampMs: 1000 * int64(from.GetMessageTimestamp()), PushName: from.GetPushName(),
 		Status: uint32(from.GetStatus()), Order: entry.GetMsgOrderID(), Starred: from.GetStarred(),
 		Stub: uint32(from.GetMessageStubType()), StubParameters: from.GetMessageStubParameters(),
+		Secret: from.GetMessageSecret(), RevokedMs: 1000 * int64(from.GetRevokeMessageTimestamp()),
 	}
 	if parsed.Info.IsGroup && !parsed.Info.IsFromMe {
 		to.SenderAlt = text(t.Alternative(parsed.Info.Sender.ToNonAD()))
@@ -75,12 +80,23 @@ func (t Translator) message(chat types.JID, entry *waHistorySync.HistorySyncMsg)
 			return nil
 		}
 	}
-	for _, reaction := range from.GetReactions() {
-		if serialised, err := proto.Marshal(reaction); err == nil {
-			to.Reactions = append(to.Reactions, serialised)
-		}
+	to.Reactions = serialised(from.GetReactions())
+	to.Votes = serialised(from.GetPollUpdates())
+	if from.PinInChat != nil {
+		to.Pin, _ = proto.Marshal(from.PinInChat)
 	}
 	return to
+}
+
+// serialised leaves out what cannot be serialised.
+func serialised[M proto.Message](parts []M) [][]byte {
+	var out [][]byte
+	for _, part := range parts {
+		if data, err := proto.Marshal(part); err == nil {
+			out = append(out, data)
+		}
+	}
+	return out
 }
 
 func text(of types.JID) string {

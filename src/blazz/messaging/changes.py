@@ -14,7 +14,7 @@ from blazz import events
 from blazz.kit.db import Tx
 from blazz.messaging import admins, kinds, newest, repository
 from blazz.messaging.kinds import Effect, Target
-from blazz.messaging.kinds.base import Row
+from blazz.messaging.kinds.base import Row, moment
 from blazz.messaging.kinds.edit import BEFORE
 from blazz.messaging.opening import Opener
 from blazz.messaging.tables import messages
@@ -27,8 +27,11 @@ _FORGOTTEN: dict[str, Any] = {"body": None, "content": {"forgotten": True}}
 class Targets:
     """The messages that a batch of changes is about, as they are after each change. `flush` writes what changed."""
 
-    def __init__(self, tx: Tx, fresh: Sequence[dict[str, Any]], changes: Sequence[Row]) -> None:
+    def __init__(
+        self, tx: Tx, fresh: Sequence[dict[str, Any]], changes: Sequence[Row], *, silent: bool = False
+    ) -> None:
         self._tx = tx
+        self._silent = silent
         self._opener = Opener(tx)
         self._fresh = {id(row) for row in fresh}
         self._by_id: dict[tuple[uuid.UUID, str], list[dict[str, Any]]] = {}
@@ -52,7 +55,7 @@ class Targets:
         return rows[0] if rows else None
 
     def apply(self, change: dict[str, Any], target: dict[str, Any]) -> events.EventDraft | None:
-        """Let `change` take effect on one of these messages; returns the event, None when it does nothing."""
+        """Let `change` take effect on one of these messages; returns its event, None without one."""
         change["target_id"] = target["id"]
         self._opener.open(change, target)
         if kinds.kind_of(change["kind"]).asks_for_admin(change, target):
@@ -72,7 +75,7 @@ class Targets:
                 if earlier["kind"] == "edit":
                     earlier.update(_FORGOTTEN)
             repository.change_edits(self._tx, target, _FORGOTTEN)
-        return _tell(self._tx, target, effect)
+        return None if self._silent else _tell(self._tx, target, effect)
 
     def flush(self) -> None:
         """Write what the changes did, one statement for each message."""
@@ -130,6 +133,21 @@ def store(tx: Tx, fresh: Sequence[dict[str, Any]], changes: Sequence[tuple[dict[
     if fresh:
         keys = {(row["workspace_id"], row["account_id"], row["wa_message_id"]) for row in fresh}
         catch_up(tx, keys, fresh)
+
+
+def merge(tx: Tx, fresh: Sequence[dict[str, Any]], changes: Sequence[tuple[dict[str, Any], Target]]) -> None:
+    """Let changes of a past take effect on the rows `fresh` and on what is here, without an event.
+
+    Whoever calls stores the rows of both. The unit must see all rows of the workspaces.
+    """
+    if not changes:
+        return
+    targets = Targets(tx, fresh, [row for row, _ in changes], silent=True)
+    for row, wanted in sorted(changes, key=lambda one: moment(one[0])):
+        found = targets.find(row, wanted)
+        if found is not None:
+            targets.apply(row, found)
+    targets.flush()
 
 
 def catch_up(tx: Tx, keys: Collection[tuple[uuid.UUID, uuid.UUID, str]], fresh: Sequence[dict[str, Any]] = ()) -> None:

@@ -22,13 +22,19 @@ _RANKS_PER_SECOND = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class HistoryMessage:
-    """A message with its place. `state` is the delivery state of one of ours; `reactions` are messages themselves."""
+    """A message with its place. `state` is the delivery state of one of ours.
+
+    `changes` are what the phone has noted at it (reactions, votes, a pin, its deletion), as messages of their own.
+    `instead`, of an edit: the message that it changed, as it is now, in case that one is not in the history itself.
+    """
 
     prepared: PreparedMessage
     rank: int
     state: str | None = None
     starred: bool = False
-    reactions: tuple[PreparedMessage, ...] = ()
+    changes: tuple[PreparedMessage, ...] = ()
+    instead: PreparedMessage | None = None
+    edited_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

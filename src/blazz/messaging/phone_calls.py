@@ -61,7 +61,7 @@ class CallStored:
 def store(tx: Tx, news: CallNews, settings: CallSettings) -> CallStored | None:
     """Store one stage of a call; None when there is nothing to show it in. The same stage again changes nothing."""
     events.see_all_rows(tx, tx.workspace_id)
-    row = notice_rows.find(tx, tx.workspace_id, news.account_id, _key(news.call_id))
+    row = notice_rows.find(tx, tx.workspace_id, news.account_id, notice_key(news.call_id))
     if row is not None:
         return _later(tx, row, news)
     chat = _chat(tx, news)
@@ -75,7 +75,7 @@ def store(tx: Tx, news: CallNews, settings: CallSettings) -> CallStored | None:
         data["rejected_by"] = "setting"
         if settings.reply and _may_reply(tx, chat.id):
             data["replied_at"] = rfc3339(utc_now())
-    added = notices.add(tx, chat, EVENT, data, key=_key(news.call_id), author=news.author, at=news.at)
+    added = notices.add(tx, chat, EVENT, data, key=notice_key(news.call_id), author=news.author, at=news.at)
     if added is not None and "replied_at" in data:
         _reply(tx, news.account_id, chat.id, settings.reply or "")
     return CallStored(chat.id, status, reject)
@@ -144,7 +144,8 @@ def _reply(tx: Tx, account_id: uuid.UUID, chat_id: uuid.UUID, text: str) -> None
             raise  # else the number cannot write now; that it was called is told all the same
 
 
-def _key(call_id: str) -> str:
+def notice_key(call_id: str) -> str:
+    """Return what tells the notice of a call from that of another one."""
     return f"call:{call_id}"
 
 

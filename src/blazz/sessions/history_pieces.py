@@ -5,11 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Sequence
 
-from google.protobuf.message import DecodeError
-
 from blazz._generated.engine import history_pb2 as pb
 from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import Message
-from blazz._generated.wa.waWeb.WAWebProtobufsWeb_pb2 import Reaction
 from blazz.kit.time import from_unix_ms
 from blazz.messaging import inbound
 from blazz.messaging.history_model import (
@@ -23,6 +20,8 @@ from blazz.messaging.history_model import (
 )
 from blazz.messaging.model import InboundMessage
 from blazz.sessions.addresses import bare, canonical, lid_of, phone_of
+from blazz.sessions.history_changes import as_edited, changes_of
+from blazz.sessions.history_notices import happening_of
 
 _STATES = {1: "sent", 2: "sent", 3: "delivered", 4: "read", 5: "played"}  # WhatsApp's, for messages of ours
 _CIPHERTEXT = 2  # the stub of a message that the phone itself could not read
@@ -82,17 +81,19 @@ def _messages(
     lid: str | None,
 ) -> Iterator[HistoryMessage]:
     people = [_inbound(job, one, chat, is_group, phone, lid) for one in found]
-    prepared = inbound.prepare(people)
-    for one, item in zip(found, prepared, strict=True):
+    for one, read in zip(found, inbound.prepare(people), strict=True):
+        item = read if one.raw or read.message.undecryptable else happening_of(read.message, one) or read
         if item.decoded is None or not one.id or one.timestamp_ms <= 0:
             continue
-        reactions = [made for raw in one.reactions if (made := _reaction(item.message, raw)) is not None]
+        instead = as_edited(item)
         yield HistoryMessage(
             prepared=item,
             rank=rank_of(item.message.timestamp, one.order),
-            state=_STATES.get(one.status, "sent") if one.from_me else None,
+            state=_STATES.get(one.status, "sent") if item.message.from_me else None,
             starred=one.starred,
-            reactions=tuple(inbound.prepare(reactions)) if reactions else (),
+            changes=tuple(changes_of(instead or item, one)),
+            instead=instead,
+            edited_at=None if instead is None else item.message.timestamp,
         )
 
 
@@ -116,45 +117,19 @@ def _inbound(
         lid=None if is_group and one.from_me else lid,
         timestamp=from_unix_ms(max(one.timestamp_ms, 0)),
         push_name=one.push_name or None,
-        raw=one.raw,
+        raw=_with_secret(one),
         undecryptable=not one.raw and one.stub == _CIPHERTEXT,
     )
 
 
-def _reaction(target: InboundMessage, raw: bytes) -> InboundMessage | None:
-    """Return a reaction that is noted at its message as the message that it once was."""
-    try:
-        reaction = Reaction.FromString(raw)
-    except DecodeError:
-        return None
-    key = reaction.key
-    if not key.ID or not reaction.text:
-        return None
-    content = Message()
-    content.reactionMessage.text = reaction.text
-    content.reactionMessage.senderTimestampMS = reaction.senderTimestampMS
-    about = content.reactionMessage.key
-    about.ID, about.remoteJID, about.fromMe = target.wa_message_id, target.chat, target.from_me == key.fromMe
-    author, phone, lid = target.author, target.phone, target.lid
-    if target.is_group:
-        author = canonical(key.participant, "") if key.participant else ""
-        phone, lid = phone_of(key.participant), lid_of(key.participant)
-    elif not key.fromMe and not author:
-        author = f"{lid}@lid" if lid is not None else target.chat
-    return InboundMessage(
-        workspace_id=target.workspace_id,
-        account_id=target.account_id,
-        wa_message_id=key.ID[:128],
-        from_me=key.fromMe,
-        chat=target.chat,
-        is_group=target.is_group,
-        author="" if key.fromMe else author,
-        phone=phone,
-        lid=lid,
-        timestamp=from_unix_ms(reaction.senderTimestampMS) if reaction.senderTimestampMS > 0 else target.timestamp,
-        push_name=None,
-        raw=content.SerializeToString(),
-    )
+def _with_secret(one: pb.HistoryMessage) -> bytes:
+    """Return the message with its secret where messages carry it; phones may give it beside the message."""
+    if not one.secret or not one.raw:
+        return one.raw
+    # serialised messages that are put together are merged: what the second one sets counts
+    about = Message()
+    about.messageContextInfo.messageSecret = one.secret
+    return one.raw + about.SerializeToString()
 
 
 def _text(value: str) -> str:

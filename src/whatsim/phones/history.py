@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from whatsim.phones.contents import Contents
+from whatsim.phones.language import CHANGES
+from whatsim.phones.noted import Noted, by_target
 from whatsim.phones.outgoing import Sender
 from whatsim.server.entities import Device, Message, Phone, now
+from whatsim.server.groups import GROUP_SERVER
 from whatsim.wire.errors import WireError
 from whatsim.wire.jid import LID_SERVER, USER_SERVER, parse_jid
 from whatsim.wire.kinds import MessageKey
@@ -60,6 +63,7 @@ class History:
         self._core = core
         self._contents = contents
         self._sender = sender
+        self._noted = Noted(core, contents)
 
     def hand_over(self, device: Device) -> None:
         """Send a phone's history to a companion that was just linked. A phone without chats has nothing to say."""
@@ -77,9 +81,9 @@ class History:
 
     async def _hand_over(self, device: Device) -> None:
         phone = device.phone
-        chats = _by_chat(message for message in phone.messages if message.timestamp > now() - RECENT_S)
-        newest = sorted(chats, key=lambda chat: chats[chat][-1].timestamp, reverse=True)
-        first = [self._conversation(phone, chat, chats[chat][-1:], more=True) for chat in newest[:BOOTSTRAP_CHATS]]
+        past = _by_chat(message for message in phone.messages if message.timestamp > now() - RECENT_S)
+        newest = sorted(past, key=lambda chat: past[chat][-1].timestamp, reverse=True)
+        first = [self._conversation(phone, chat, past[chat], last=1, more=True) for chat in newest[:BOOTSTRAP_CHATS]]
         mappings = self._mappings(newest)
         blob = HistorySync(SYNC_BOOTSTRAP, first, 0, 0, mappings=mappings)
         notice = HistoryNotice(sync_type=SYNC_BOOTSTRAP, chunk_order=0, progress=0)
@@ -90,7 +94,7 @@ class History:
             await self._upload(phone, device, blob, notice)
         chunks = [newest[at : at + CHUNK_CHATS] for at in range(0, len(newest), CHUNK_CHATS)]
         for number, chunk in enumerate(chunks, 1):
-            conversations = [self._conversation(phone, chat, chats[chat], more=False) for chat in chunk]
+            conversations = [self._conversation(phone, chat, past[chat], more=False) for chat in chunk]
             progress = 100 * number // len(chunks)
             blob = HistorySync(SYNC_RECENT, conversations, number, progress, mappings=self._mappings(chunk))
             await self._upload(phone, device, blob, HistoryNotice(sync_type=SYNC_RECENT, progress=progress))
@@ -101,21 +105,18 @@ class History:
     async def _older(self, phone: Phone, device: Device, message_id: str, request: Request) -> None:
         older = request.older
         assert older is not None
-        try:
-            peer = self._core.world.find(parse_jid(older.chat or ""))
-        except WireError:
-            peer = None
+        chat = self._chat_of(older.chat or "")
+        whole = _by_chat(phone.messages).get(chat, [])
         conversations = []
-        if peer is not None:
-            messages = _by_chat(phone.messages).get(peer.number, [])
-            known = next((at for at, message in enumerate(messages) if message.message_id == older.oldest_id), None)
+        if whole:
+            shown = _shown(whole)
+            known = next((at for at, message in enumerate(shown) if message.message_id == older.oldest_id), None)
             if known is None:
-                before = [message for message in messages if message.timestamp < (older.oldest_timestamp or 0)]
-            else:
-                before = messages[:known]
+                known = sum(message.timestamp < (older.oldest_timestamp or 0) for message in shown)
             count = max(1, min(older.count or 50, MAX_OLDER))
-            part = before[-count:]
-            conversations = [self._conversation(phone, peer.number, part, more=len(part) < len(before))]
+            conversations = [
+                self._conversation(phone, chat, whole, until=known, last=count, more=known > count),
+            ]
         blob = HistorySync(SYNC_ON_DEMAND, conversations, 1, 100)
         notice = HistoryNotice(sync_type=SYNC_ON_DEMAND, progress=100, request_id=message_id)
         await self._upload(phone, device, blob, notice)
@@ -152,42 +153,84 @@ class History:
     def _announce(self, phone: Phone, device: Device, notice: HistoryNotice) -> None:
         self._sender.push_peer(phone, device, PeerMessage(PeerProtocol(TYPE_HISTORY_NOTICE, notice)))
 
-    def _conversation(self, phone: Phone, chat: str, messages: Sequence[Message], *, more: bool) -> Conversation:
+    def _chat_of(self, address: str) -> str:
+        """Return the number or the group that an address belongs to; empty for nobody."""
+        if address.endswith(f"@{GROUP_SERVER}"):
+            return address
+        try:
+            peer = self._core.world.find(parse_jid(address))
+        except WireError:
+            return ""
+        return "" if peer is None else peer.number
+
+    def _conversation(
+        self,
+        phone: Phone,
+        chat: str,
+        whole: Sequence[Message],
+        *,
+        more: bool,
+        until: int | None = None,
+        last: int | None = None,
+    ) -> Conversation:
+        """Write a chat whose messages are `whole`: of those that are shown the first `until`, of these the `last`."""
         world = self._core.world
         peer = world.by_number.get(chat)
         lid = peer.jid(LID_SERVER) if peer is not None else None
-        last = int(messages[-1].timestamp) if messages else None
-        found = ((message.id, self._web_message(phone, message)) for message in messages)
+        starred = self._core.phones.settings.starred(phone)
+        messages = _shown(whole)[:until]
+        messages = messages if last is None else messages[-last:]
+        newest = int(messages[-1].timestamp) if messages else None
+        changes = by_target(whole)
+        found = (
+            (message.id, self._web_message(phone, message, changes.get(message.message_id, ()), starred))
+            for message in messages
+        )
         settings = self._core.phones.settings.of_chat(phone, chat)
+        group = self._core.groups.find(chat)
         return Conversation(
-            id=lid or f"{chat}@{USER_SERVER}",
+            id=lid or (chat if group is not None else f"{chat}@{USER_SERVER}"),
             entries=[HistoryEntry(web, order) for order, web in found if web is not None],
-            last_timestamp=last,
+            last_timestamp=newest,
             unread=sum(message.chat == chat for message in phone.unread.values()),
             end=0 if more else 1,
-            timestamp=last,
+            timestamp=newest,
+            name=None if group is None else group.subject,
             archived=settings.archived or None,
             marked_unread=settings.unread or None,
             pinned=int(now()) if settings.pinned else None,
             mute_end=settings.muted_until_ms or None,
-            pn_jid=f"{chat}@{USER_SERVER}",
+            pn_jid=f"{chat}@{USER_SERVER}" if group is None else None,
             lid_jid=lid,
         )
 
-    def _web_message(self, phone: Phone, message: Message) -> WebMessage | None:
+    def _web_message(
+        self,
+        phone: Phone,
+        message: Message,
+        changes: Sequence[Message] = (),
+        starred: Collection[str] = (),
+    ) -> WebMessage | None:
         content = self._contents.find(message)
-        if content is None:
+        notice = message.extra.get("notice")
+        if content is None and notice is None:
             return None  # it could never be read
-        peer = self._core.world.by_number.get(message.chat)
-        chat = peer.jid(LID_SERVER) if peer is not None else f"{message.chat}@{USER_SERVER}"
+        author = None if message.outgoing else self._core.world.by_number.get(message.written_by)
         status = max((_STATUS.get(state, 0) for state in message.receipts), default=0)
-        return WebMessage(
-            key=MessageKey(chat, message.outgoing, message.message_id),
+        key = self._noted.key(message)
+        web = WebMessage(
+            key=key,
             content=content,
             timestamp=int(message.timestamp),
             status=status if message.outgoing else None,
-            push_name=None if message.outgoing or peer is None else peer.name,
+            participant=key.participant,
+            starred=message.message_id in starred or None,
+            push_name=None if author is None else author.name,
         )
+        if notice is not None:
+            web.stub, web.stub_parameters = notice["stub"], list(notice["parameters"])
+        self._noted.write(web, message, changes)
+        return web
 
     def _peers(self, chats: Iterable[str]) -> list[Phone]:
         found = (self._core.world.by_number.get(chat) for chat in chats)
@@ -200,6 +243,11 @@ class History:
 def _by_chat(messages: Iterable[Message]) -> dict[str, list[Message]]:
     chats: dict[str, list[Message]] = {}
     for message in sorted(messages, key=lambda message: (message.timestamp, message.id)):
-        if "@" not in message.chat:  # groups are not handed over
+        if "@" not in message.chat or message.chat.endswith(f"@{GROUP_SERVER}"):
             chats.setdefault(message.chat, []).append(message)
     return chats
+
+
+def _shown(messages: Sequence[Message]) -> Sequence[Message]:
+    """Leave out changes: they stand in a history only at what they have changed."""
+    return [message for message in messages if message.type not in CHANGES or message.extra.get("target") is None]

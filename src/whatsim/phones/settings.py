@@ -151,6 +151,14 @@ class PhoneSettings:
         found.labels = tuple(sorted(labels))
         return found
 
+    def starred(self, phone: Phone) -> set[str]:
+        """Return the ids of starred messages."""
+        return {
+            index[2]
+            for index, value in self.all(phone).items()
+            if index[0] == "star" and value.star and value.star.starred
+        }
+
     def all(self, phone: Phone) -> dict[tuple[str, ...], ActionValue]:
         """Return every setting of a phone by its index."""
         found: dict[tuple[str, ...], ActionValue] = {}

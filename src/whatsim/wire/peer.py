@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from whatsim.wire.kinds import MessageKey
-from whatsim.wire.protobuf import Record, blob, flag, message, messages, text, uint
+from whatsim.wire.kinds import MessageKey, PollVote
+from whatsim.wire.protobuf import Record, blob, flag, message, messages, text, texts, uint
 
 # Types of a protocol message.
 TYPE_HISTORY_NOTICE = 5
@@ -108,8 +108,46 @@ class PeerMessage(Record):
 
 
 @dataclass(slots=True)
+class NotedReaction(Record):
+    """A reaction that a phone has noted at a message; `key` names the reaction's own message."""
+
+    key: MessageKey | None = message(1, MessageKey)
+    text: str | None = text(2)
+    timestamp_ms: int | None = uint(4)
+
+
+@dataclass(slots=True)
+class NotedVote(Record):
+    """A vote, opened, that a phone has noted at its poll; `key` names the vote's own message."""
+
+    key: MessageKey | None = message(1, MessageKey)
+    vote: PollVote | None = message(2, PollVote)
+    timestamp_ms: int | None = uint(3)
+
+
+@dataclass(slots=True)
+class NotedDuration(Record):
+    """How long an addition holds, in seconds."""
+
+    seconds: int | None = uint(1)
+
+
+@dataclass(slots=True)
+class NotedPin(Record):
+    """A pin that a phone has noted at the pinned message; type 1 pins."""
+
+    type: int | None = uint(1)
+    key: MessageKey | None = message(2, MessageKey)
+    timestamp_ms: int | None = uint(3)
+    duration: NotedDuration | None = message(5, NotedDuration)
+
+
+@dataclass(slots=True)
 class WebMessage(Record):
-    """A message as a phone hands it over. Status: 1 pending, 2 sent, 3 delivered, 4 read, 5 played."""
+    """A message as a phone hands it over. Status: 1 pending, 2 sent, 3 delivered, 4 read, 5 played.
+
+    `stub` says what happened where there is no message: 1 it was deleted; others are notices with parameters.
+    """
 
     key: MessageKey | None = message(1, MessageKey)
     content: bytes | None = blob(2)
@@ -118,6 +156,12 @@ class WebMessage(Record):
     participant: str | None = text(5)
     starred: bool | None = flag(17)
     push_name: str | None = text(19)
+    stub: int | None = uint(24)
+    stub_parameters: list[str] = texts(26)
+    reactions: list[NotedReaction] = messages(41, NotedReaction)
+    votes: list[NotedVote] = messages(45, NotedVote)
+    revoked_at: int | None = uint(52)
+    pin: NotedPin | None = message(54, NotedPin)
 
 
 @dataclass(slots=True)

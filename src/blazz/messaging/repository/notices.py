@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import RowMapping, select
 
@@ -20,6 +21,20 @@ def find(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, key: str) -> Ro
         messages.c.kind == "system",
     )
     return tx.one(statement.with_for_update(key_share=True).limit(1))
+
+
+def near(
+    tx: Tx, workspace_id: uuid.UUID, chat_ids: Collection[uuid.UUID], since: dt.datetime, until: dt.datetime
+) -> Sequence[RowMapping]:
+    """Return the notices of chats in a time: chat, moment, content, and whether they are history (`history_rank`)."""
+    return tx.all(
+        select(messages.c.chat_id, messages.c.timestamp, messages.c.content, messages.c.history_rank).where(
+            messages.c.workspace_id == workspace_id,
+            messages.c.chat_id.in_(list(chat_ids)),
+            messages.c.kind == "system",
+            messages.c.timestamp.between(since, until),
+        )
+    )
 
 
 def newest(tx: Tx, workspace_id: uuid.UUID, chat_id: uuid.UUID, limit: int) -> Sequence[RowMapping]:
