@@ -143,7 +143,8 @@ def test_whatever_a_customer_sends_is_shown(inbox: Inbox, demo: Demo) -> None:
     event = Message()
     event.eventMessage.name = "Tasting"
     _raw(fajar, event)
-    expect(conversation.get_by_test_id("unsupported")).to_contain_text("(event)")
+    expect(conversation.get_by_test_id("unsupported")).to_contain_text("An event. It can be answered on the phone.")
+    expect(conversation.get_by_test_id("unsupported")).to_contain_text("Tasting")
 
     expect(inbox.chats.get_by_role("link").first).to_contain_text("Farid Siregar")
     screenshot(inbox.page, "kinds")
