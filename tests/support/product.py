@@ -188,8 +188,7 @@ class Blazz:
         sender = sending.Sender("api", None, dt.timedelta(hours=24))
 
         def send(tx: Tx) -> uuid.UUID:
-            row, _ = sending.send(tx, request, sender)
-            return uuid.UUID(str(row["id"]))
+            return uuid.UUID(str(sending.send(tx, request, sender).row["id"]))
 
         return await self.database.write(self.scope, send)
 

@@ -44,8 +44,17 @@ class Sender:
     expiry: dt.timedelta
 
 
-def send(tx: Tx, request: SendMessage, sender: Sender) -> tuple[dict[str, Any], events.EventDraft]:
-    """Queue a message; returns its row and the event whose position it will have.
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A message that was queued: its row, the event whose position it will have, and whether it is for a group."""
+
+    row: dict[str, Any]
+    draft: events.EventDraft
+    in_group: bool
+
+
+def send(tx: Tx, request: SendMessage, sender: Sender) -> Queued:
+    """Queue a message.
 
     Raises BlazzError: `invalid_phone`, `message_not_in_chat` and the refusals of the kind (422), `account_not_linked`,
     `not_a_group_member`, `only_admins_write`, `media_not_ready` (409), `not_found` (404).
@@ -108,7 +117,7 @@ def send(tx: Tx, request: SendMessage, sender: Sender) -> tuple[dict[str, Any], 
     if target is None and not kind.quiet:
         newest.note(tx, newest.of_row(chat, row))
         events.append(tx, "chat.updated", {"chat_id": str(chat.id)}, account_id=account["id"])
-    return row, drafted
+    return Queued(row, drafted, is_group(chat.address))
 
 
 def _copy(kind: kinds.Kind, draft: kinds.Draft) -> tuple[kinds.Kind, kinds.Draft]:

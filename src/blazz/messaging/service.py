@@ -56,7 +56,7 @@ def send_one(
         return answer
     if refused is not None:
         raise refused
-    queued: list[tuple[dict[str, Any], events.EventDraft]] = []
+    queued: list[sending.Queued] = []
 
     def finish(last: Tx) -> None:
         answer.body = _views(last, queued)[0].model_dump_json()
@@ -79,7 +79,7 @@ def send_many(
     answer = Answer()
     if idempotent is not None and _recalled(tx, idempotent, answer):
         return answer
-    queued: list[tuple[dict[str, Any], events.EventDraft]] = []
+    queued: list[sending.Queued] = []
     outcomes: list[BlazzError | int] = []
 
     def finish(last: Tx) -> None:
@@ -248,8 +248,9 @@ def _recalled(tx: Tx, idempotent: IdempotentRequest, answer: Answer) -> bool:
     return True
 
 
-def _views(tx: Tx, queued: Sequence[tuple[dict[str, Any], events.EventDraft]]) -> list[MessageView]:
-    return message_views(tx, [{**row, "position": draft.position} for row, draft in queued])
+def _views(tx: Tx, queued: Sequence[sending.Queued]) -> list[MessageView]:
+    groups = {one.row["chat_id"]: "group" for one in queued if one.in_group}
+    return message_views(tx, [{**one.row, "position": one.draft.position} for one in queued], shared=groups)
 
 
 def _problem(error: BlazzError) -> dict[str, object]:

@@ -34,10 +34,11 @@ Row = Mapping[str, Any] | RowMapping
 _SHOWN = frozenset(kind.name for kind in kinds.SHOWN)
 
 
-def message_views(tx: Tx, rows: Sequence[Row]) -> list[MessageView]:
+def message_views(tx: Tx, rows: Sequence[Row], *, shared: Mapping[uuid.UUID, str] | None = None) -> list[MessageView]:
     """Return messages with their files, quotes and the people they name, and in groups their authors.
 
-    Thirteen statements at most.
+    Thirteen statements at most. `shared` gives the chats in which several people write, with their kinds, where that
+    is known already.
     """
     media_ids = [row["media_id"] for row in rows if row["media_id"] is not None]
     files = media.summaries(tx, [tx.workspace_id], media_ids) if media_ids else {}
@@ -48,17 +49,15 @@ def message_views(tx: Tx, rows: Sequence[Row]) -> list[MessageView]:
         quotes = repository.quoted_messages(tx, tx.workspace_id, accounts, quoted_ids)
     named = mentions.of_rows(tx, rows)
     views = [message_view(row, files.get(row["media_id"]), quotes, named.get(row["id"], ())) for row in rows]
-    return _with_group_parts(tx, rows, views)
+    if shared is None:
+        shared = group_messages.shared_among(tx, [tx.workspace_id], {row["chat_id"] for row in rows}) if rows else {}
+    return _with_group_parts(tx, rows, views, shared) if shared else views
 
 
-def _with_group_parts(tx: Tx, rows: Sequence[Row], views: list[MessageView]) -> list[MessageView]:
-    """Name the authors of messages where several people write, and count in groups how far ours got.
-
-    One statement when none is of such a chat.
-    """
-    shared = group_messages.shared_among(tx, [tx.workspace_id], {row["chat_id"] for row in rows}) if rows else {}
-    if not shared:
-        return views
+def _with_group_parts(
+    tx: Tx, rows: Sequence[Row], views: list[MessageView], shared: Mapping[uuid.UUID, str]
+) -> list[MessageView]:
+    """Name the authors of messages where several people write, and count in groups how far ours got."""
     ours = [row["id"] for row in rows if row["from_me"] and shared.get(row["chat_id"]) == "group"]
     authors = {row["author"] for row in rows if row["author"] and row["chat_id"] in shared}
     people = people_at(tx, tx.workspace_id, authors) if authors else {}
