@@ -13,6 +13,8 @@ from blazz.kit.time import from_unix_ms, utc_now
 from blazz.messaging.addresses import lid_of, phone_of, without_device
 
 Role = Literal["member", "admin", "superadmin"]
+MOVES = ("joined", "left", "promoted", "demoted")
+"""What becomes of people in a change."""
 _ROLES = ("member", "admin", "superadmin")
 
 
@@ -33,6 +35,10 @@ class Person:
         if lid is not None:
             return cls(f"{lid}@lid", phone, lid)
         return cls(known[0], phone, None) if known else None
+
+    def under(self, address: str | None) -> Person:
+        """Return this person under the LID address that they are known by (None: as they are)."""
+        return self if address is None else Person(address, self.phone, lid_of(address))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,17 @@ class GroupChange:
     by_link: bool = False
     link_reset: bool = False
     deleted: bool = False
+
+    @property
+    def moves(self) -> dict[str, tuple[Person, ...]]:
+        """Return the people of the change by what becomes of them."""
+        return {name: getattr(self, name) for name in MOVES}
+
+    @property
+    def everybody(self) -> list[Person]:
+        """Return all whom the change names."""
+        named = [person for people in self.moves.values() for person in people]
+        return [*named, self.actor] if self.actor is not None else named
 
     @classmethod
     def of(cls, change: events_pb.GroupChange) -> GroupChange:

@@ -20,6 +20,12 @@ def find(tx: Tx, workspace_id: uuid.UUID, group_id: uuid.UUID, *, for_update: bo
     return tx.one(statement.with_for_update(key_share=True) if for_update else statement)
 
 
+def find_many(tx: Tx, workspace_id: uuid.UUID, group_ids: Collection[uuid.UUID]) -> Sequence[RowMapping]:
+    """Return groups by id, kept from others until this unit is committed."""
+    own = (groups.c.workspace_id == workspace_id, groups.c.id.in_(list(group_ids)))
+    return tx.all(select(groups).where(*own).order_by(groups.c.id).with_for_update(key_share=True))
+
+
 def by_address(
     tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, addresses: Collection[str]
 ) -> dict[str, RowMapping]:
@@ -115,6 +121,33 @@ def remove_members(tx: Tx, workspace_id: uuid.UUID, group_id: uuid.UUID, address
                 group_members.c.address.in_(list(addresses)),
             )
         )
+
+
+def members_at(tx: Tx, workspace_id: uuid.UUID, addresses: Collection[str]) -> Sequence[RowMapping]:
+    """Return where and as what people are members, by address."""
+    own = (group_members.c.workspace_id == workspace_id, group_members.c.address.in_(list(addresses)))
+    return tx.all(select(*_MEMBER, group_members.c.role).where(*own))
+
+
+def addresses_among(tx: Tx, workspace_id: uuid.UUID, group_id: uuid.UUID, addresses: Collection[str]) -> Sequence[str]:
+    """Return those of `addresses` under which somebody is a member of a group."""
+    own = (group_members.c.workspace_id == workspace_id, group_members.c.group_id == group_id)
+    statement = select(group_members.c.address).where(*own, group_members.c.address.in_(list(addresses)))
+    return tx.execute(statement).scalars().all()
+
+
+def rename_member(tx: Tx, workspace_id: uuid.UUID, old: str, new: str, *, phone: str | None, lid: str | None) -> None:
+    """Give a member another address in all groups, where they must not stand under both."""
+    tx.execute(
+        update(group_members)
+        .where(group_members.c.workspace_id == workspace_id, group_members.c.address.in_([old, new]))
+        .values(address=new, phone=phone, lid=lid)
+    )
+
+
+def rename_owner(tx: Tx, workspace_id: uuid.UUID, old: str, new: str) -> None:
+    """Give the owner of groups another address."""
+    tx.execute(update(groups).where(groups.c.workspace_id == workspace_id, groups.c.owner == old).values(owner=new))
 
 
 _SET_MEMBER = (

@@ -15,8 +15,9 @@ from sqlalchemy import RowMapping
 
 from blazz import events
 from blazz.accounts import service as accounts
-from blazz.groups import repository
-from blazz.groups.facts import GroupChange, GroupFacts, Member, Person, Role
+from blazz.groups import people, repository
+from blazz.groups.closed import closed
+from blazz.groups.facts import MOVES, GroupChange, GroupFacts, Member, Person, Role
 from blazz.kit.db import Tx
 from blazz.kit.ids import uuid7
 from blazz.kit.time import utc_now
@@ -55,10 +56,13 @@ def store_group(
     """
     # the news of a group of ours comes from its owner at the moment in which the API stores it
     accounts.hold(tx, workspace_id, account_id)
+    facts = people.facts_under_lids(tx, workspace_id, facts)
     if entered:
         events.see_all_rows(tx, workspace_id)
     chat = group_chats.ensure(tx, workspace_id, account_id, [facts.address])[facts.address]
     row = repository.by_address(tx, workspace_id, account_id, [facts.address]).get(facts.address)
+    if row is not None and people.learn_lids(tx, workspace_id, chat.id, [member.person for member in facts.members]):
+        row = repository.by_address(tx, workspace_id, account_id, [facts.address])[facts.address]
     us = _Us(tx, workspace_id, account_id)
     role = next((member.role for member in facts.members if us.is_us(member.person)), "member")
     now = utc_now()
@@ -95,7 +99,7 @@ def store_group(
         chat.id,
         name=facts.subject,
         member_count=facts.size,
-        closed=_closed({**values}),
+        closed=closed(values),
         shown_at=now if entered else None,
     )
     if entered and (row is None or row["state"] != "member"):
@@ -113,6 +117,9 @@ def store_change(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, change:
     if row is None:
         return False
     events.see_all_rows(tx, workspace_id)
+    change = people.change_under_lids(tx, workspace_id, change)
+    if people.learn_lids(tx, workspace_id, row["id"], change.everybody):
+        row = repository.by_address(tx, workspace_id, account_id, [change.address])[change.address]
     us = _Us(tx, workspace_id, account_id)
     group_id = row["id"]
     values = _changed_values(row, change)
@@ -129,8 +136,8 @@ def store_change(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, change:
         tx,
         [
             {"w": workspace_id, "g": group_id, "a": person.address, "new_role": role, "new_phone": person.phone}
-            for people, role in ((promoted, "admin"), (demoted, "member"))
-            for person in people
+            for some, role in ((promoted, "admin"), (demoted, "member"))
+            for person in some
         ],
     )
     if joined or left:
@@ -153,7 +160,7 @@ def store_change(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, change:
         group_id,
         name=after["subject"],
         member_count=after["member_count"],
-        closed=_closed(after),
+        closed=closed(after),
     )
     _tell(tx, row, change, values, {"joined": joined, "left": left, "promoted": promoted, "demoted": demoted}, us)
     return True
@@ -198,10 +205,10 @@ def _changed_values(row: Row, change: GroupChange) -> dict[str, Any]:
     return values
 
 
-def _with_new_role(people: Iterable[Person], present: Mapping[str, Row], role: Role) -> list[Person]:
+def _with_new_role(some: Iterable[Person], present: Mapping[str, Row], role: Role) -> list[Person]:
     return [
         person
-        for person in people
+        for person in some
         if person.address in present
         and present[person.address]["role"] != role
         and not (role == "admin" and present[person.address]["role"] == "superadmin")
@@ -260,20 +267,12 @@ def _member_row(workspace_id: uuid.UUID, group_id: uuid.UUID, member: Member, no
     }
 
 
-def _closed(values: Mapping[str, Any]) -> group_chats.Closed | None:
-    if values["state"] != "member":
-        return cast(group_chats.Closed, values["state"])
-    if values["suspended"]:
-        return "suspended"
-    return "announcement" if values["announcement"] and values["role"] == "member" else None
-
-
 def _tell(
     tx: Tx,
     row: Row,
     change: GroupChange,
     values: Mapping[str, Any],
-    people: Mapping[str, list[Person]],
+    moves: Mapping[str, list[Person]],
     us: _Us,
 ) -> None:
     """Add the events and the notices of a change that was applied."""
@@ -284,7 +283,7 @@ def _tell(
     if facts or change.link_reset:
         changed = [*facts, *(["invite_link"] if change.link_reset else [])]
         events.append(tx, "group.updated", {**ids, "changed": changed}, **told)
-    moved = {name: [person.address for person in some] for name, some in people.items() if some}
+    moved = {name: [person.address for person in some] for name, some in moves.items() if some}
     if moved:
         by = None if change.actor is None else change.actor.address
         events.append(tx, "group.participants", {**ids, **moved, "by": by}, **told)
@@ -308,8 +307,8 @@ def _tell(
         note("timer", {"seconds": values["ephemeral_s"]}, values["ephemeral_s"])
     if change.link_reset:
         note("group_link_reset", {})
-    for name in ("joined", "left", "promoted", "demoted"):
-        some = people[name]
+    for name in MOVES:
+        some = moves[name]
         if not some:
             continue
         own_doing = change.actor is not None and [person.address for person in some] == [change.actor.address]

@@ -45,6 +45,7 @@ group_members = scoped_table(
     Column("created_at", UtcDateTime(), nullable=False),
     UniqueConstraint("workspace_id", "group_id", "address"),
     same_workspace("group_id", "groups"),
+    Index(None, "workspace_id", "address"),
 )
 
 group_pictures = scoped_table(

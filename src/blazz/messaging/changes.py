@@ -228,9 +228,9 @@ def before_changes(target: Row) -> dict[str, Any]:
     return row
 
 
-def rename_author(tx: Tx, workspace_id: uuid.UUID, contact_id: uuid.UUID, old: str, new: str) -> None:
-    """Let reactions and votes of a contact stand under their new address, as their changes do."""
-    for target in repository.targets_of_author(tx, workspace_id, contact_id, new):
+def rename_author(tx: Tx, workspace_id: uuid.UUID, targets: Sequence[Row], old: str, new: str) -> None:
+    """Let a person's reactions to and votes on `targets` stand under their new address, as their changes do."""
+    for target in targets:
         extras = dict(target["extras"] or {})
         for name in ("reactions", "votes"):
             entries = dict(extras.get(name, {}))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from blazz import events
 from blazz.contacts.resolve import Peer, Resolution, finish_merges, resolve
 from blazz.kit.db import Tx
-from blazz.messaging import changes, newest, repository
+from blazz.messaging import changes, newest, rekeying, repository
 from blazz.messaging.addresses import LID_SERVER, PHONE_SERVER
 from blazz.messaging.model import InboundMessage
 
@@ -41,9 +41,8 @@ def apply_learned(tx: Tx, resolution: Resolution) -> None:
     for workspace_id, contact_id, before, after in resolution.renumbered:
         repository.change_address(tx, workspace_id, contact_id, phone_address(before), phone_address(after))
     dropped: list[tuple[uuid.UUID, uuid.UUID, int]] = []
-    for workspace_id, contact_id, phone, lid in resolution.learned_lids:
-        lost = repository.rekey_author(tx, workspace_id, contact_id, phone_address(phone), lid_address(lid))
-        changes.rename_author(tx, workspace_id, contact_id, phone_address(phone), lid_address(lid))
+    for workspace_id, _, phone, lid in resolution.learned_lids:
+        lost = rekeying.rekey(tx, workspace_id, phone_address(phone), lid_address(lid))
         dropped += [(workspace_id, chat_id, count) for chat_id, count in lost]
     for merge in resolution.merges:
         repository.move_chats(tx, merge.workspace_id, merge.loser, merge.winner)

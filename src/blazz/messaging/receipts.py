@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from blazz import events
+from blazz.contacts.by_address import canonical
 from blazz.kit.db import Tx
 from blazz.kit.ids import uuid7
 from blazz.kit.time import utc_now
@@ -26,6 +27,9 @@ def store_receipts(tx: Tx, batch: Sequence[InboundReceipt]) -> None:
     if not batch:
         return
     workspaces = {receipt.workspace_id for receipt in batch}
+    # of a group's members each is counted once, whatever address a receipt names
+    numbers = {receipt.author for receipt in batch if is_group(receipt.chat)}
+    lids = canonical(tx, workspaces, numbers) if numbers else {}
     ids = {wa_id for receipt in batch for wa_id in receipt.wa_message_ids}
     rows = repository.find_messages_by_wa_id(tx, workspaces, {receipt.account_id for receipt in batch}, ids)
     by_id: dict[tuple[uuid.UUID, str], list[RowMapping]] = {}
@@ -43,7 +47,8 @@ def store_receipts(tx: Tx, batch: Sequence[InboundReceipt]) -> None:
                         in_groups[row["id"]] = row
                     else:
                         _reach(reached, row, receipt.state, receipt.at)
-                    steps.append(_step(row, receipt))
+                    reader = lids.get((receipt.workspace_id, receipt.author), receipt.author)
+                    steps.append(_step(row, receipt, reader))
                 elif not row["from_me"] and receipt.from_me and receipt.state != "delivered":
                     known = read_chats.get(row["chat_id"])
                     if known is None or _place(known) < _place(row):
@@ -69,12 +74,12 @@ def _reach(
         reached[row["id"]] = (row, state, at)
 
 
-def _step(row: RowMapping, receipt: InboundReceipt) -> dict[str, Any]:
+def _step(row: RowMapping, receipt: InboundReceipt, reader: str) -> dict[str, Any]:
     return {
         "id": uuid7(),
         "workspace_id": row["workspace_id"],
         "message_id": row["id"],
-        "recipient": receipt.author[:64],
+        "recipient": reader[:64],
         "state": receipt.state,
         "at": receipt.at,
     }

@@ -93,6 +93,7 @@ messages = scoped_table(
     same_workspace("media_id", "media", ondelete="NO ACTION"),
     Index("ix_messages_order", "workspace_id", "chat_id", "position", "history_rank"),
     Index("ix_messages_target", "account_id", "target_wa_id"),
+    Index("ix_messages_author", "workspace_id", "author"),
 )
 # Few messages are pinned; where a database can, the others are left out.
 Index(
@@ -112,6 +113,7 @@ message_receipts = scoped_table(
     Column("at", UtcDateTime(), nullable=False),
     UniqueConstraint("workspace_id", "message_id", "recipient", "state"),
     same_workspace("message_id", "messages"),
+    Index("ix_message_receipts_recipient", "workspace_id", "recipient"),
 )
 
 # Messages on their way out. A row leaves when its outcome is known.

@@ -114,12 +114,10 @@ def change_page(
     return tx.all(statement.order_by(messages.c.id.desc()).limit(limit))
 
 
-def targets_of_author(tx: Tx, workspace_id: uuid.UUID, contact_id: uuid.UUID, author: str) -> Sequence[RowMapping]:
-    """Return the messages that `author` has changed in the chats with a contact, and hold them."""
-    own_chats = select(chats.c.id).where(chats.c.workspace_id == workspace_id, chats.c.contact_id == contact_id)
+def targets_of_author(tx: Tx, workspace_id: uuid.UUID, author: str) -> Sequence[RowMapping]:
+    """Return the messages that `author` has changed, and hold them."""
     changed = select(messages.c.target_id).where(
         messages.c.workspace_id == workspace_id,
-        messages.c.chat_id.in_(own_chats),
         messages.c.author == author,
         messages.c.target_id.is_not(None),
     )

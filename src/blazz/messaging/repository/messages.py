@@ -49,16 +49,13 @@ def present_identities(
     return {tuple(row) for row in tx.execute(_PRESENT, parameters)}
 
 
-def rekey_author(
-    tx: Tx, workspace_id: uuid.UUID, contact_id: uuid.UUID, old: str, new: str
-) -> list[tuple[uuid.UUID, int]]:
-    """Give the messages of a contact their LID as author; a message stored under both keeps one row.
+def rekey_author(tx: Tx, workspace_id: uuid.UUID, old: str, new: str) -> list[tuple[uuid.UUID, int]]:
+    """Give the messages of a person, in whatever chat, their LID as author; one stored under both keeps one row.
 
     That is the one under the LID, unless only the other one could be decrypted. Returns the chats that lost doubles,
     with their number.
     """
-    own_chats = select(chats.c.id).where(chats.c.workspace_id == workspace_id, chats.c.contact_id == contact_id)
-    rows = _by_author(tx, messages.c.workspace_id == workspace_id, messages.c.chat_id.in_(own_chats), author=old)
+    rows = _by_author(tx, messages.c.workspace_id == workspace_id, author=old)
     if not rows:
         return []
     twins = {
@@ -82,7 +79,7 @@ def rekey_author(
         tx.execute(delete(messages).where(messages.c.workspace_id == workspace_id, messages.c.id.in_(list(doubles))))
     tx.execute(
         update(messages)
-        .where(messages.c.workspace_id == workspace_id, messages.c.chat_id.in_(own_chats), messages.c.author == old)
+        .where(messages.c.workspace_id == workspace_id, messages.c.author == old)
         .values(author=new)
     )
     return list(Counter(chat_id for chat_id in doubles.values() if chat_id is not None).items())

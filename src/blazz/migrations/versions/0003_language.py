@@ -33,6 +33,8 @@ def _messages() -> None:
     op.create_index("ix_messages_order", "messages", columns, unique=False)  # serves whatever the old one did
     op.drop_index("ix_messages_chat", "messages")
     op.create_index("ix_messages_target", "messages", ["account_id", "target_wa_id"], unique=False)
+    op.create_index("ix_messages_author", "messages", ["workspace_id", "author"], unique=False)
+    op.create_index("ix_message_receipts_recipient", "message_receipts", ["workspace_id", "recipient"], unique=False)
     some = sa.text("pinned_until IS NOT NULL")
     columns = ["workspace_id", "chat_id", "pinned_until"]
     op.create_index("ix_messages_pinned", "messages", columns, sqlite_where=some, postgresql_where=some)
@@ -309,6 +311,7 @@ def _groups() -> None:
         ),
         info={"workspace_scoped": True},
     )
+    op.create_index(op.f("ix_group_members_workspace_id_address"), "group_members", ["workspace_id", "address"])
     op.create_table(
         "group_pictures",
         sa.Column("id", sa.Uuid(), nullable=False),
