@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import HistorySyncNotification
 from blazz._generated.wa.waSyncAction.WAWebProtobufSyncAction_pb2 import SyncActionValue
-from blazz.kit.db import Platform, Workspace
-from blazz.messaging import shared_state
+from blazz.kit.db import Platform, Tx, Workspace
+from blazz.kit.time import utc_now
+from blazz.messaging import imports, requests, shared_state
+from blazz.messaging.history_model import ON_DEMAND
 from blazz.messaging.shared_state import Change
 from blazz.messaging.state_tables import phone_requests
 from tests.messaging.stage import Stage
@@ -196,3 +199,76 @@ async def test_older_messages_are_asked_for_from_the_oldest_one(owner: Person) -
     assert (await owner.post(f"/chats/{chat_id}/history", {"count": 20})).status_code == 202
     assert await waiting(stage) == [f"older {chat_id}"]
     assert (await owner.get(f"/accounts/{stage.account_id}/history")).json()["state"] == "none"
+
+
+async def test_a_phone_that_does_not_answer_is_asked_again_and_then_people_are_told(owner: Person) -> None:
+    stage = await three(owner)
+    chat_id = (await chats(stage))["101"]["id"]
+    assert await older(owner, chat_id) == ("none", 0)
+    assert (await owner.post(f"/chats/{chat_id}/history", {"count": 20})).status_code == 202
+    assert await older(owner, chat_id) == ("waiting", 0)
+    first = await due_request(stage)
+    await write(stage, requests.asked, first, "QUESTION1")
+    assert await older(owner, chat_id) == ("asked", 1)
+    assert await due_requests(stage) == [], "the phone has its time"
+    for count in range(2, len(requests.ANSWER_WITHIN_S) + 1):
+        await write(stage, requests.asked, await due_request(stage, later=True), f"QUESTION{count}")
+    last = await due_request(stage, later=True)
+    assert last.is_exhausted
+    await write(stage, requests.unanswered, last)
+    assert await older(owner, chat_id) == ("unanswered", 3)
+    assert await due_requests(stage, later=True) == [], "it is not asked for ever"
+    events = (await owner.get("/events", limit=500)).json()["data"]
+    (told,) = [event["data"] for event in events if event["name"] == "history.progress"]
+    assert told == {"on_demand": True, "unanswered": True, "chat_ids": [chat_id]}
+    # it is on again and answers an old question; another one's answer is none
+    await announce(stage, "SOMEBODY")
+    assert await older(owner, chat_id) == ("unanswered", 3)
+    await announce(stage, "QUESTION2")
+    assert await older(owner, chat_id) == ("none", 0)
+    # asking anew takes the place of what was not answered
+    assert (await owner.post(f"/chats/{chat_id}/history", {})).status_code == 202
+    assert await older(owner, chat_id) == ("waiting", 0)
+
+
+async def test_a_question_that_whatsapp_never_takes_ends_as_not_answered(owner: Person) -> None:
+    stage = await three(owner)
+    chat_id = (await chats(stage))["101"]["id"]
+    assert (await owner.post(f"/chats/{chat_id}/history", {})).status_code == 202
+    for _ in range(requests.GIVE_UP_AFTER):
+        await write(stage, requests.again, await due_request(stage, later=True))
+    assert await older(owner, chat_id) == ("unanswered", 0)
+
+
+async def older(owner: Person, chat_id: str) -> tuple[str, int]:
+    """Return what the API says of a chat's older messages."""
+    answer = await owner.get(f"/chats/{chat_id}/history")
+    assert answer.status_code == 200, answer.text
+    return answer.json()["state"], answer.json()["asked"]
+
+
+async def due_requests(stage: Stage, *, later: bool = False) -> list[requests.PhoneRequest]:
+    """Return what is due now, or would be in a day."""
+    now = utc_now() + dt.timedelta(days=1 if later else 0)
+    database = stage.owner.running.database
+    return await database.read(Platform("test"), requests.due, [stage.account_id], now, 10)
+
+
+async def due_request(stage: Stage, *, later: bool = False) -> requests.PhoneRequest:
+    (found,) = await due_requests(stage, later=later)
+    return found
+
+
+async def write(stage: Stage, work: Any, *arguments: Any) -> None:
+    await stage.owner.running.database.write(Workspace(stage.owner.workspace_id), work, *arguments)
+
+
+async def announce(stage: Stage, question: str) -> None:
+    """The phone has a blob for us that answers a question."""
+    notification = HistorySyncNotification(peerDataRequestSessionID=question).SerializeToString()
+
+    def work(tx: Tx) -> None:
+        options: dict[str, Any] = {"sync_type": ON_DEMAND, "progress": 100, "seal": lambda value, context: value}
+        imports.announce(tx, stage.account_id, uuid.uuid4().hex, notification, **options)
+
+    await write(stage, work)

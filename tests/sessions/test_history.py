@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from blazz.kit import failpoints
-from blazz.messaging import import_overview, settings
+from blazz.messaging import import_overview, requests, settings
 from blazz.messaging.history_model import MAX_CHATS, HistoryPiece, Imported, ImportJob
 from blazz.messaging.state_schemas import HistoryView
-from blazz.messaging.state_tables import history_imports
+from blazz.messaging.state_tables import history_imports, phone_requests
 from blazz.messaging.tables import chats as chats_table
 from blazz.messaging.tables import messages
 from blazz.messaging.views import message_views
@@ -324,3 +324,32 @@ async def test_only_recent_chats_and_messages_are_imported(tmp_path: Path, netwo
         (chat,) = await blazz.rows(chats_table)
         assert chat["last_preview"] == "last week"
         assert chat["more_on_phone"] is False
+        assert await blazz.rows(phone_requests) == [], "it was answered"
+
+
+async def test_a_phone_that_is_off_is_asked_again_and_answers_when_it_is_on(
+    tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "ANSWER_WITHIN_S", (0.2, 0.2))
+    phone, customer = [(await network.create_phone()).number for _ in range(2)]
+    await network.history.add(phone, customer, "six weeks ago", time.time() - 42 * 86_400)
+    await network.history.add(phone, customer, "last week", time.time() - 7 * 86_400)
+    async with running(tmp_path / "blazz", network) as blazz:
+        number = await blazz.link(phone)
+        await done(blazz, number, messages=1)
+        (chat,) = await blazz.rows(chats_table)
+        await network.set_online(phone, False)
+        await blazz.database.write(blazz.scope, settings.ask_older, chat["id"], 50)
+
+        async def told() -> bool:
+            view = await blazz.database.read(blazz.scope, import_overview.older, chat["id"])
+            return (view.state, view.asked) == ("unanswered", 2)
+
+        await eventually(told, what="that the phone does not answer")
+        await network.set_online(phone, True)
+        await eventually(lambda: _bodies_are(blazz, ["six weeks ago", "last week"]), what="the late answer")
+        await eventually(lambda: _nothing_is_asked(blazz), what="the end of the question")
+
+
+async def _nothing_is_asked(blazz: Blazz) -> bool:
+    return await blazz.rows(phone_requests) == []

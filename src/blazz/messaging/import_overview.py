@@ -10,10 +10,12 @@ from sqlalchemy import RowMapping
 
 from blazz.accounts import service as accounts
 from blazz.kit.db import Tx
+from blazz.kit.errors import not_found
 from blazz.kit.time import utc_now
+from blazz.messaging import repository, requests
 from blazz.messaging.history_model import ON_DEMAND
 from blazz.messaging.repository import history as sql
-from blazz.messaging.state_schemas import HistoryView
+from blazz.messaging.state_schemas import HistoryView, OlderView
 
 _WHOLE = frozenset({0, 2, 3})  # bootstrap, full, recent: the types whose progress is that of the whole
 _SHOWN_FOR = dt.timedelta(days=30)
@@ -58,6 +60,20 @@ def overview(tx: Tx, account_id: uuid.UUID) -> HistoryView:
         "waits_for": by_phone if connected else "connection",
     }
     return view.model_copy(update=running)
+
+
+def older(tx: Tx, chat_id: uuid.UUID) -> OlderView:
+    """Return what became of the last question for older messages of a chat. Raises BlazzError `not_found`."""
+    chat = repository.find_chat(tx, tx.workspace_id, chat_id)
+    if chat is None:
+        raise not_found("chat")
+    row = requests.older_request(tx, chat["account_id"], chat_id)
+    if row is None:
+        return OlderView(state="none")
+    asked = len(row["body"].get("asked", ()))
+    if row["body"].get("unanswered"):
+        return OlderView(state="unanswered", asked=asked, since=row["created_at"])
+    return OlderView(state="asked" if asked else "waiting", asked=asked, since=row["created_at"])
 
 
 def _of_last_link(rows: Sequence[RowMapping]) -> Sequence[RowMapping]:

@@ -6,14 +6,16 @@ import datetime as dt
 import uuid
 from collections.abc import Collection, Sequence
 
+from google.protobuf.message import DecodeError
 from sqlalchemy import RowMapping
 
 from blazz import events
+from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import HistorySyncNotification
 from blazz.accounts import service as accounts
 from blazz.kit.db import Database, Platform, Tx, Workspace
 from blazz.kit.ids import uuid7
 from blazz.kit.time import utc_now
-from blazz.messaging import shared_state
+from blazz.messaging import requests, shared_state
 from blazz.messaging.healing import Seal
 from blazz.messaging.history_model import ON_DEMAND, ImportJob
 from blazz.messaging.repository import history as sql
@@ -35,7 +37,12 @@ def announce(
     progress: int,
     seal: Seal,
 ) -> bool:
-    """Store that the phone has a blob for us; False when it is known. The scope is the number's workspace."""
+    """Store that the phone has a blob for us; False when it is known. The scope is the number's workspace.
+
+    One that answers a request ends that request.
+    """
+    if sync_type == ON_DEMAND:
+        requests.answered(tx, account_id, _request_of(notification))
     now, import_id = utc_now(), uuid7()
     return sql.add_import(
         tx,
@@ -56,6 +63,14 @@ def announce(
             "created_at": now,
         },
     )
+
+
+def _request_of(notification: bytes) -> str:
+    """Return the id of the message that a blob answers; empty where the phone does not say."""
+    try:
+        return HistorySyncNotification.FromString(notification).peerDataRequestSessionID
+    except DecodeError:
+        return ""
 
 
 def due(tx: Tx, account_ids: Collection[uuid.UUID], now: dt.datetime) -> list[ImportJob]:

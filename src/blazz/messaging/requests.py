@@ -1,6 +1,7 @@
 """What a number's phone and other devices shall be told or asked: kept until it is done, also while not connected.
 
-A request stands in a slot (`archive` of one chat, the older messages of one chat); a newer one takes its place.
+A request stands in a slot (`archive` of one chat, the older messages of one chat); a newer one takes its place. One
+for older messages stands there until the phone has answered: it is asked a few times, then people are told.
 """
 
 from __future__ import annotations
@@ -12,17 +13,24 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sqlalchemy import RowMapping
+
+from blazz import events
 from blazz._generated.wa.waSyncAction.WAWebProtobufSyncAction_pb2 import SyncActionValue
 from blazz.events import Wakeups
 from blazz.kit.db import Tx
 from blazz.kit.ids import uuid7
 from blazz.kit.time import utc_now
+from blazz.messaging.history_model import FOREVER
 from blazz.messaging.repository import state as sql
 
 TOPIC = "phone-requests:"
 """Topic of wake-ups, followed by the account's id."""
 GIVE_UP_AFTER = 20  # attempts while connected
 _AGAIN_MAX_S = 3600.0
+ANSWER_WITHIN_S = (20.0, 60.0, 180.0)
+"""How long each asking for older messages waits for its answer. A phone that is on takes a few seconds; one that is off
+gets the question as soon as it is on again."""
 Kind = Literal["state", "older"]
 
 
@@ -46,6 +54,16 @@ class PhoneRequest:
     body: dict[str, Any]
     attempts: int
 
+    @property
+    def asked(self) -> list[str]:
+        """The ids of the messages that have asked the phone."""
+        return list(self.body.get("asked", ()))
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the phone was asked as often as it is asked, and had its time to answer."""
+        return len(self.asked) >= len(ANSWER_WITHIN_S)
+
 
 def write_state(tx: Tx, account_id: uuid.UUID, collection: str, mutations: Sequence[Mutation]) -> None:
     """Have settings of one collection written; those of one call are one change on all devices."""
@@ -65,7 +83,7 @@ def write_state(tx: Tx, account_id: uuid.UUID, collection: str, mutations: Seque
 
 def ask_older(tx: Tx, account_id: uuid.UUID, chat_id: uuid.UUID, body: dict[str, Any]) -> None:
     """Have the phone asked for older messages of a chat."""
-    _put(tx, account_id, "older", f"older {chat_id}", body)
+    _put(tx, account_id, "older", _older_slot(chat_id), {**body, "chat_id": str(chat_id)})
 
 
 def slot_of(index: Sequence[str]) -> str:
@@ -95,11 +113,47 @@ def again(tx: Tx, request: PhoneRequest) -> bool:
     """Let a request be tried again after a growing pause; False when it is given up."""
     attempts = request.attempts + 1
     if attempts >= GIVE_UP_AFTER:
-        done(tx, request)
+        if request.kind == "older":
+            unanswered(tx, request)
+        else:
+            done(tx, request)
         return False
     pause = dt.timedelta(seconds=min(2.0 ** (attempts - 1), _AGAIN_MAX_S))
-    sql.postpone_request(tx, request.workspace_id, request.id, attempts, utc_now() + pause)
+    sql.change_request(tx, request.workspace_id, request.id, {"attempts": attempts, "due_at": utc_now() + pause})
     return True
+
+
+def asked(tx: Tx, request: PhoneRequest, message_id: str) -> None:
+    """Note that the phone was asked by a message of this id, and wait for its answer."""
+    body = {**request.body, "asked": [*request.asked, message_id]}
+    due_at = utc_now() + dt.timedelta(seconds=ANSWER_WITHIN_S[len(request.asked)])
+    sql.change_request(tx, request.workspace_id, request.id, {"body": body, "attempts": 0, "due_at": due_at})
+
+
+def unanswered(tx: Tx, request: PhoneRequest) -> None:
+    """Note that the phone was asked often enough, and tell people. An answer may come yet, when the phone is on."""
+    values = {"body": {**request.body, "unanswered": True}, "due_at": FOREVER}
+    if sql.change_request(tx, request.workspace_id, request.id, values):
+        data = {"on_demand": True, "unanswered": True, "chat_ids": [request.body["chat_id"]]}
+        events.append(tx, "history.progress", data, workspace_id=request.workspace_id, account_id=request.account_id)
+
+
+def answered(tx: Tx, account_id: uuid.UUID, message_id: str) -> None:
+    """Remove the request that a message of this id has asked; the oldest one that was asked for an empty id."""
+    for row in sql.older_requests(tx, tx.workspace_id, account_id):
+        known = row["body"].get("asked", ())
+        if known and (message_id in known or not message_id):
+            sql.delete_request(tx, tx.workspace_id, row["id"])
+            return
+
+
+def older_request(tx: Tx, account_id: uuid.UUID, chat_id: uuid.UUID) -> RowMapping | None:
+    """Return what stands of a chat's older messages: its row; None when the phone owes no answer."""
+    return sql.find_request(tx, tx.workspace_id, account_id, _older_slot(chat_id))
+
+
+def _older_slot(chat_id: uuid.UUID) -> str:
+    return f"older {chat_id}"
 
 
 def _put(tx: Tx, account_id: uuid.UUID, kind: Kind, slot: str, body: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from blazz.messaging.state_schemas import (
     Labels,
     LabelView,
     OlderRequest,
+    OlderView,
     PinnedMessages,
     StarChange,
 )
@@ -74,6 +75,17 @@ async def list_pinned(chat_id: uuid.UUID, caller: Reader, database: DatabaseDep)
 async def ask_for_history(chat_id: uuid.UUID, body: OlderRequest, caller: Writer, database: DatabaseDep) -> None:
     """They come, if the phone has them and is reachable, as history; the event `history.progress` tells of it."""
     await database.write(caller.scope, settings.ask_older, chat_id, body.count)
+
+
+@router.get(
+    "/chats/{chat_id}/history",
+    tags=_CHATS,
+    summary="Whether the phone owes older messages of a chat",
+    responses=_REFUSALS,
+)
+async def get_older(chat_id: uuid.UUID, caller: Reader, database: DatabaseDep) -> OlderView:
+    """Tells whether the phone was asked, and when it does not answer: somebody must open WhatsApp on it then."""
+    return await database.read(caller.scope, import_overview.older, chat_id)
 
 
 @router.get(

@@ -56,6 +56,18 @@ class OlderRequest(RequestModel):
     count: int = Field(50, ge=1, le=200)
 
 
+class OlderView(Model):
+    """What became of the last question for older messages of a chat.
+
+    `waiting`: until the number is connected; `asked`: the phone has its time to answer; `unanswered`: it did not,
+    though it was asked several times. Nothing (`none`) is left of one that was answered.
+    """
+
+    state: Literal["none", "waiting", "asked", "unanswered"]
+    asked: int = Field(0, description="How often the phone was asked.")
+    since: dt.datetime | None = None
+
+
 class HistoryView(Model):
     """The import of a number's past after it was linked."""
 

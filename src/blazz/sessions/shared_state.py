@@ -11,6 +11,7 @@ import contextlib
 import uuid
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from http import HTTPStatus
 from itertools import groupby
 
@@ -241,38 +242,45 @@ class SharedState:
         engine = self._client()
         if session is None or engine is None or not session.connected:
             return
+        if request.is_exhausted:
+            await self._record(session, request, requests.unanswered)
+            return
+        sent = requests.done
         try:
             if request.kind == "state":
                 await StateClient(engine).apply(session.ref, request.body["collection"], _mutations(request))
             else:
-                await self._ask_older(engine, session, request)
+                message_id = await self._ask_older(engine, session, request)
+                sent = partial(requests.asked, message_id=message_id)
         except (EngineGone, NotConnected, NotRunning):
             self._look_again(_AGAIN_S)  # due as soon as the session is connected
             return
         except EngineError as error:
             _log.warning("a phone did not take a request", account=str(request.account_id), reason=str(error)[:200])
-            await self._end(session, request, again=error.word != "invalid")
+            await self._record(session, request, requests.done if error.word == "invalid" else requests.again)
             self._look_again(2 * _AGAIN_S)
             return
         failpoints.reach("state.sent_before_record")
-        await self._end(session, request, again=False)
+        await self._record(session, request, sent)
+        if request.kind == "older":
+            self._look_again(requests.ANSWER_WITHIN_S[len(request.asked)])
 
     def _look_again(self, after_s: float) -> None:
         asyncio.get_running_loop().call_later(after_s, self._wake.set)
 
-    async def _end(self, session: Session, request: PhoneRequest, *, again: bool) -> None:
+    async def _record(
+        self, session: Session, request: PhoneRequest, what: Callable[[Tx, PhoneRequest], object]
+    ) -> None:
+        """Store what became of a request, as the session's owner."""
+
         def unit(tx: Tx) -> None:
-            if ownership.check(tx, [(request.account_id, session.epoch)]):
-                return
-            if again:
-                requests.again(tx, request)
-            else:
-                requests.done(tx, request)
+            if not ownership.check(tx, [(request.account_id, session.epoch)]):
+                what(tx, request)
 
         await self._database.write(Workspace(request.workspace_id), unit)
 
-    async def _ask_older(self, engine: EngineClient, session: Session, request: PhoneRequest) -> None:
-        """Ask for older messages of a chat; the phone answers by announcing a blob."""
+    async def _ask_older(self, engine: EngineClient, session: Session, request: PhoneRequest) -> str:
+        """Ask for older messages of a chat and return the question's id; the phone answers by announcing a blob."""
         if not session.identity:
             raise NotConnected("not_connected", "the session's own address is not known yet")
         body = request.body
@@ -287,7 +295,9 @@ class SharedState:
         # despite its name the field holds seconds
         older.oldestMsgTimestampMS = body["oldest_at_ms"] // 1000
         own = bare(session.identity[0])
-        await engine.send(session.ref, own, uuid7().hex.upper(), content.SerializeToString(), peer=True)
+        message_id = uuid7().hex.upper()
+        await engine.send(session.ref, own, message_id, content.SerializeToString(), peer=True)
+        return message_id
 
 
 def _mutations(request: PhoneRequest) -> list[state_pb2.StateMutation]:

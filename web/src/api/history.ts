@@ -4,7 +4,7 @@ import { computed, type MaybeRefOrGetter, toValue } from 'vue'
 
 import { client, unwrap } from './client'
 import { keys } from './keys'
-import type { HistoryImport } from './types'
+import type { HistoryImport, OlderState } from './types'
 
 export const getHistory = (account_id: string): Promise<HistoryImport> =>
   unwrap(client.GET('/api/v1/accounts/{account_id}/history', { params: { path: { account_id } } }))
@@ -20,6 +20,20 @@ const options = (id: string) => ({
 
 export function useHistory(id: MaybeRefOrGetter<string>) {
   return useQuery(computed(() => options(toValue(id))))
+}
+
+/** Whether the phone owes older messages of a chat. */
+export function useOlder(chatId: MaybeRefOrGetter<string>) {
+  return useQuery(
+    computed(() => {
+      const id = toValue(chatId)
+      return {
+        queryKey: keys.older(id),
+        queryFn: () => unwrap(client.GET('/api/v1/chats/{chat_id}/history', { params: { path: { chat_id: id } } })),
+        refetchInterval: (query: { state: { data?: OlderState } }) => (['waiting', 'asked'].includes(query.state.data?.state ?? '') ? REFRESH_MS : (false as const))
+      }
+    })
+  )
 }
 
 /** The imports of several numbers that are running now, without those that stand still. */

@@ -15,6 +15,7 @@ export const keys = {
   chatLists: ['chats'] as const,
   chatList: (filters: ChatFilters) => ['chats', filters] as const,
   chat: (id: string) => ['chat', id] as const,
+  older: (chatId: string) => ['older', chatId] as const,
   allMessages: ['messages'] as const,
   messages: (chatId: string) => ['messages', chatId] as const,
   pinned: (chatId: string) => ['pinned', chatId] as const,

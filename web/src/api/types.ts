@@ -56,6 +56,7 @@ export type CapacityPlan = Answer<'/api/v1/admin/cluster/plan', 'get', 200>
 export type PlanQuery = NonNullable<paths['/api/v1/admin/cluster/plan']['get']['parameters']['query']>
 export type ChatChange = Body<'/api/v1/chats/{chat_id}', 'patch'>
 export type Label = Item<'/api/v1/labels'>
+export type OlderState = Answer<'/api/v1/chats/{chat_id}/history', 'get', 200>
 export type HistoryImport = Answer<'/api/v1/accounts/{account_id}/history', 'get', 200>
 export type Receipts = Answer<'/api/v1/messages/{message_id}/receipts', 'get', 200>
 export type Mentioned = NonNullable<NonNullable<Message['context']>['mentioned']>[number]

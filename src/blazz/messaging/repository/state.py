@@ -40,12 +40,31 @@ def delete_request(tx: Tx, workspace_id: uuid.UUID, request_id: uuid.UUID) -> No
     tx.execute(delete(phone_requests).where(*own))
 
 
-def postpone_request(
-    tx: Tx, workspace_id: uuid.UUID, request_id: uuid.UUID, attempts: int, due_at: dt.datetime
-) -> None:
-    """Let a request be tried again later."""
+def change_request(tx: Tx, workspace_id: uuid.UUID, request_id: uuid.UUID, values: Mapping[str, Any]) -> bool:
+    """Update a request; False when it is gone, or a newer one has its slot."""
     own = (phone_requests.c.workspace_id == workspace_id, phone_requests.c.id == request_id)
-    tx.execute(update(phone_requests).where(*own).values(attempts=attempts, due_at=due_at))
+    return bool(tx.execute(update(phone_requests).where(*own).values(**values)).rowcount)
+
+
+def older_requests(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID) -> Sequence[RowMapping]:
+    """Return an account's requests for older messages, oldest first, at most 500."""
+    statement = select(phone_requests).where(
+        phone_requests.c.workspace_id == workspace_id,
+        phone_requests.c.account_id == account_id,
+        phone_requests.c.kind == "older",
+    )
+    return tx.all(statement.order_by(phone_requests.c.created_at, phone_requests.c.id).limit(500))
+
+
+def find_request(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, slot: str) -> RowMapping | None:
+    """Return the request in a slot."""
+    return tx.one(
+        select(phone_requests).where(
+            phone_requests.c.workspace_id == workspace_id,
+            phone_requests.c.account_id == account_id,
+            phone_requests.c.slot == slot,
+        )
+    )
 
 
 def waiting_slots(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, slots: Collection[str]) -> set[str]:

@@ -88,7 +88,10 @@ function refreshContacts(cache: QueryClient, plan: Plan): void {
 
 function refreshHistory(cache: QueryClient, plan: Plan): void {
   for (const id of plan.imports) void cache.invalidateQueries({ queryKey: keys.numberHistory(id) })
-  for (const id of plan.refilled) void cache.invalidateQueries({ queryKey: keys.messages(id) })
+  for (const id of plan.refilled) {
+    void cache.invalidateQueries({ queryKey: keys.messages(id) })
+    void cache.invalidateQueries({ queryKey: keys.older(id) })
+  }
   if (plan.labelsChanged) {
     void cache.invalidateQueries({ queryKey: keys.labels })
     void cache.invalidateQueries({ queryKey: keys.chatLists })

@@ -65,7 +65,12 @@ export function useConversation(chatId: Ref<string>) {
   }
 
   /** Asks the number's phone for messages before the oldest one. */
-  const askPhone = (): Promise<boolean> => notify.attempt(() => askForHistory(chatId.value))
+  const askPhone = (): Promise<boolean> =>
+    notify.attempt(async () => {
+      const id = chatId.value
+      await askForHistory(id)
+      await cache.invalidateQueries({ queryKey: keys.older(id) })
+    })
 
   async function retry(message: Message): Promise<void> {
     await notify.attempt(async () => putMessages(cache, message.chat_id, [await retryMessage(message.id)]))
