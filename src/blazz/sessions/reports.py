@@ -171,7 +171,8 @@ class Reports:
 
         def then(losers: object) -> None:
             answer(None)
-            session.identity = identity
+            if session.linked:
+                session.identity = identity
             for loser in losers if isinstance(losers, (list, tuple, set, frozenset)) else ():
                 self._hooks.lost_number(loser)
 
@@ -192,7 +193,7 @@ class Reports:
         session.started = False
         session.wanted = not verdict.stop
         if state.state == pb.SESSION_STATE_LOGGED_OUT:
-            session.linked = False
+            session.linked, session.identity = False, ()
         if state.state == pb.SESSION_STATE_REPLACED and not session.replaced_once:
             session.replaced_once = True
             loop = asyncio.get_running_loop()
