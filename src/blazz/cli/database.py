@@ -1,4 +1,4 @@
-"""`blazz db`: bring the schema up to date, compare it, verify what is stored."""
+"""`blazz db`: bring the schema up to date, compare it, verify what is stored, copy it to a server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from blazz.cli.console import fail, guarded, line
 from blazz.kit.errors import BlazzError
 from blazz.kit.settings import Settings
 
-app = typer.Typer(help="The database: upgrade the schema, compare it, verify what is stored.", no_args_is_help=True)
+app = typer.Typer(
+    help="The database: upgrade the schema, compare it, verify what is stored, copy it to a server.",
+    no_args_is_help=True,
+)
 DataDir = Annotated[Path | None, typer.Option(help="The data directory.", envvar="BLAZZ_DATA_DIR", show_default=False)]
 
 
@@ -93,6 +96,45 @@ def verify(
     Reads only, and may run beside everything else. Says for every finding what to do.
     """
     guarded(lambda: _verify(settings_for(data_dir), as_json=as_json))
+
+
+@app.command()
+def copy(
+    to: Annotated[str, typer.Option(help="Address of an empty database, or: private.", show_default=False)],
+    data_dir: DataDir = None,
+) -> None:
+    """Copy the whole SQLite installation to a database server, compare every row, and go on there. Stop Blazz first.
+
+    `--to private` moves it to the private PostgreSQL of `blazz up --instances`. The SQLite file stays as it is and is
+    not started any more. If it was cut off, run it again: it begins anew.
+    """
+    guarded(lambda: _copy(settings_for(data_dir), to))
+
+
+def _copy(settings: Settings, to: str) -> None:
+    from blazz.cli.fleet.mode import set_mode
+    from blazz.migrations import copying, targets
+
+    must_exist(settings.database_path)
+    private = to == "private"
+    with _private_server(settings.data_dir / "postgres") if private else contextlib.nullcontext(to) as target:
+        rows = copying.copy(
+            settings.database_path,
+            target,
+            lambda table, count: line(f"  {table}: {count}"),
+            before_end=lambda: set_mode(settings.data_dir, "instances" if private else "moved"),
+        )
+        line(f"{rows} rows are in {targets.name(target)}, the same as in {settings.database_path}.")
+    if private:
+        line("Start it with: blazz up --instances 2 (or more).")
+        return
+    line("Session stores, files and the secret key stay where they are. For every role set:")
+    line("  BLAZZ_DATABASE_URL to that address")
+    line(f"  BLAZZ_SESSIONS_DIR={settings.sessions_dir.absolute()}")
+    if settings.media_store == "disk":
+        line(f"  BLAZZ_MEDIA_DIR={settings.media_dir.absolute()}")
+    if not settings.secret_key:
+        line(f"  BLAZZ_SECRET_KEY to the content of {(settings.data_dir / 'secret.key').absolute()}")
 
 
 def _upgrade(settings: Settings, *, force: bool) -> None:

@@ -20,12 +20,12 @@ from blazz.migrations import tables as _tables  # noqa: F401 - fills the metadat
 from blazz.migrations import targets
 from blazz.migrations.compare import differences
 from blazz.migrations.environment import config
-from blazz.migrations.revisions import Plan, plan, runs_on, wanted
+from blazz.migrations.revisions import COPYING, Plan, plan, runs_on, wanted
 from blazz.migrations.targets import Target
 
 _log = structlog.get_logger(__name__)
 
-__all__ = ["Plan", "Target", "check", "config", "pending", "require_current", "upgrade"]
+__all__ = ["Plan", "Target", "check", "config", "pending", "require_current", "revision", "upgrade"]
 
 
 def upgrade(target: Target) -> None:
@@ -66,6 +66,11 @@ def check(target: Target) -> list[str]:
     return targets.reading(target, _check)
 
 
+def revision(connection: Connection) -> str | None:
+    """Return the revision that a database says it has, None when it has no tables."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
 def _upgrade(connection: Connection, name: str) -> None:
     found = _plan(connection, name)
     if found.later:
@@ -84,25 +89,27 @@ def _upgrade(connection: Connection, name: str) -> None:
 
 
 def _check(connection: Connection) -> list[str]:
-    revision = _revision(connection)
-    later = runs_on(revision) and plan(revision).later
+    found = revision(connection)
+    later = runs_on(found) and plan(found).later
     lines = differences(connection, metadata, more_is_fine=later)
-    if revision != wanted() and not later:
-        lines.insert(0, f"revision {revision}, expected {wanted()}")
+    if found != wanted() and not later:
+        lines.insert(0, f"revision {found}, expected {wanted()}")
     return lines
 
 
 def _plan(connection: Connection, name: str) -> Plan:
-    revision = _revision(connection)
-    if not runs_on(revision):
+    found = revision(connection)
+    if found is not None and found.startswith(COPYING):
+        raise BlazzError(
+            "copy_unfinished",
+            f"{name} holds a copy that was not finished. Run `blazz db copy` again, where the original is.",
+            503,
+        )
+    if not runs_on(found):
         raise BlazzError(
             "database_newer",
-            f"{name} was made by a later version of Blazz (schema {revision}; this version knows {wanted()})."
+            f"{name} was made by a later version of Blazz (schema {found}; this version knows {wanted()})."
             " Install that version.",
             500,
         )
-    return plan(revision)
-
-
-def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    return plan(found)

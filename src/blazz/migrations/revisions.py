@@ -17,6 +17,9 @@ from alembic.script import ScriptDirectory
 PREVIOUS_RELEASE = "0001"
 """The last revision of the release before this one, which must still run on this one's schema. Moves with releases."""
 
+COPYING = "copying-"
+"""Stands before the revision of a database into which rows are being copied: no program runs on that."""
+
 _NAME = re.compile(r"(\d{4})(?:_from_(\d{4}))?")
 
 

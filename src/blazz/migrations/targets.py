@@ -83,6 +83,27 @@ def upgrading(target: Target, work: Callable[[Connection], None]) -> None:
         raise BlazzError("database_in_use", f"Another Blazz process is using {path}. Stop it first.", 503) from None
 
 
+def exclusively(target: str, work: Callable[[Connection], None]) -> None:
+    """Run `work`, which commits by itself, on a server while no upgrade and no other such work runs there.
+
+    Raises BlazzError as `upgrading` does.
+    """
+
+    def on_server(connection: Connection) -> None:
+        refuse_unsuitable(connection)
+        if connection.dialect.name == "postgresql":
+            # of the connection, not of a transaction
+            got = connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK})
+        else:
+            got = connection.scalar(text("SELECT GET_LOCK(:name, 0)"), {"name": _lock_name(connection)})
+        connection.commit()
+        if not got:
+            raise _busy(name(target))
+        work(connection)
+
+    _on_server(target, on_server)
+
+
 def _path(target: Target) -> Path | None:
     if isinstance(target, Path):
         return target
@@ -135,12 +156,16 @@ def _locked(connection: Connection, named: str, work: Callable[[Connection], Non
             time.sleep(0.2)
         work(connection)
         return
-    lock = f"blazz_schema_{connection.engine.url.database}"[:64]  # MySQL's limit
     connection.execute(text(f"SET SESSION lock_wait_timeout = {_TABLE_LOCK_S}"))
-    if not connection.scalar(text("SELECT GET_LOCK(:name, :wait)"), {"name": lock, "wait": _UPGRADE_WAITS_S}):
+    given = {"name": _lock_name(connection), "wait": _UPGRADE_WAITS_S}
+    if not connection.scalar(text("SELECT GET_LOCK(:name, :wait)"), given):
         raise _busy(named)
     # belongs to the connection, which is closed afterwards
     work(connection)
+
+
+def _lock_name(connection: Connection) -> str:
+    return f"blazz_schema_{connection.engine.url.database}"[:64]  # MySQL's limit
 
 
 def _busy(named: str) -> BlazzError:
