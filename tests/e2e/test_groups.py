@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.support import BUDI, CITRA, Demo, Inbox, bubble, until
+from tests.e2e.support import BUDI, BUSINESS, CITRA, Demo, Inbox, bubble, tick, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.engine]
 
@@ -66,3 +66,45 @@ def test_a_group_is_made_talked_in_managed_and_left(inbox: Inbox, demo: Demo) ->
     panel.get_by_role("button", name="Leave group").click()
     page.get_by_role("dialog").get_by_role("button", name="Leave group").click()
     expect(page.get_by_test_id("group-closed")).to_have_text("This number has left the group.")
+
+
+def test_somebody_is_named_by_typing_at(inbox: Inbox, demo: Demo) -> None:
+    members = {"number": BUDI, "subject": "Weekend shift", "members": [BUSINESS, CITRA]}
+    group: str = demo.phones.post("/groups", json=members).raise_for_status().json()["jid"]
+    budi, citra = demo.phone(BUDI), demo.phone(CITRA)
+    budi.write("Who is on duty?", to=group)
+    conversation = inbox.open_chat("Weekend shift")
+    expect(bubble(conversation, "Who is on duty?")).to_be_visible()
+    composer, page = inbox.composer, inbox.page
+
+    composer.press_sequentially("Can @")
+    people = page.get_by_role("listbox", name="People to mention").get_by_role("option")
+    expect(people).to_contain_text(["Budi Santoso", "Citra Dewi"])
+    composer.press_sequentially("ci")
+    expect(people).to_contain_text(["Citra Dewi"])
+    composer.press("Enter")
+    expect(people).to_have_count(0)
+    expect(composer).to_have_value("Can @Citra Dewi ")
+    composer.press_sequentially("come on Sunday?")
+    inbox.open_chat("Budi Santoso")  # a draft keeps whom it names
+    inbox.open_chat("Weekend shift")
+    expect(composer).to_have_value("Can @Citra Dewi come on Sunday?")
+    composer.press("Enter")
+
+    named = conversation.get_by_role("article").filter(has_text="Can @Citra Dewi come on Sunday?")
+    expect(tick(named, "Delivered")).to_be_visible()
+    expect(inbox.chat("Weekend shift")).to_contain_text("Can @Citra Dewi come on Sunday?")
+    arrived = until(
+        "the message on Citra's phone", lambda: [one for one in citra.shown() if "come on Sunday?" in one["body"]]
+    )
+    (address,) = arrived[0]["details"]["mentions"]
+    assert arrived[0]["body"] == f"Can @{address.partition('@')[0]} come on Sunday?"
+
+    composer.press("ArrowUp")
+    expect(composer).to_have_value("Can @Citra Dewi come on Sunday?")
+    inbox.reply("Can @Citra Dewi come on Monday?")
+    expect(conversation.get_by_role("article").filter(has_text="Can @Citra Dewi come on Monday?")).to_be_visible()
+
+    citra.send("text", {"body": f"@{BUSINESS} I can", "mentions": [BUSINESS]}, to=group)
+    expect(conversation.get_by_role("article").filter(has_text="@You I can")).to_be_visible()
+    expect(inbox.chat("Weekend shift")).to_contain_text("@You I can")

@@ -13,6 +13,12 @@ describe('a mention', () => {
     for (const text of ['me@example', 'Hi @ there', 'Hi @a\nb', 'Hi']) expect(typedMention(text, text.length)).toBeNull()
   })
 
+  it('is typed no longer once somebody is chosen, whoever else the name may begin', () => {
+    expect(typedMention('Hi @Ann ', 8, [ANN])).toBeNull()
+    expect(typedMention('Hi @Ann ', 8, [ANNA])).toEqual({ start: 3, term: 'Ann ' })
+    expect(typedMention('@Ann and @A', 11, [ANN])).toEqual({ start: 9, term: 'A' })
+  })
+
   it('finds people by any word of their name', () => {
     expect(matching([ANN, ANNA], 'mar')).toEqual([ANNA])
     expect(matching([ANN, ANNA], '')).toHaveLength(2)

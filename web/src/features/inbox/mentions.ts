@@ -18,13 +18,14 @@ export interface Typed {
 
 const LONGEST_TERM = 40
 
-/** The mention that is being typed at the caret; null when there is none. */
-export function typedMention(text: string, caret: number): Typed | null {
+/** The mention that is being typed at the caret; null when there is none, or when it names one of `chosen` already. */
+export function typedMention(text: string, caret: number, chosen: readonly Mentionable[] = []): Typed | null {
   const before = text.slice(0, caret)
   const start = before.lastIndexOf('@')
   if (start === -1 || caret - start > LONGEST_TERM) return null
   if (start > 0 && !/[\s(]/.test(before[start - 1] ?? '')) return null
   const term = before.slice(start + 1)
+  if (chosen.some((person) => term.startsWith(`${person.name} `))) return null
   return /[\n@]/.test(term) || term.startsWith(' ') ? null : { start, term }
 }
 

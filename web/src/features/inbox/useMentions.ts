@@ -13,7 +13,7 @@ export function useMentions(text: Ref<string>, field: Readonly<Ref<HTMLTextAreaE
 
   function look(): void {
     const caret = field.value?.selectionStart ?? text.value.length
-    typed.value = people.value.length ? typedMention(text.value, caret) : null
+    typed.value = people.value.length ? typedMention(text.value, caret, chosen) : null
   }
   watch(text, () => void nextTick(look))
   watch(found, () => (active.value = 0))
