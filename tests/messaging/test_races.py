@@ -5,22 +5,30 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import random
+import threading
+import time
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import insert, select, text, update
 
+from blazz._generated.wa.waCommon.WACommon_pb2 import MessageKey
+from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import Message
 from blazz.accounts import service as accounts
 from blazz.accounts.tables import accounts as accounts_table
+from blazz.cluster import ownership
+from blazz.cluster.tables import assignments
 from blazz.kit.db import Database, Platform, Tx, Workspace, Workspaces
 from blazz.kit.time import utc_now
-from blazz.messaging import outbox, receipts
+from blazz.messaging import history, imports, outbox, receipts
 from blazz.messaging.expiry import expire
+from blazz.messaging.history_model import HistoryChat, HistoryMessage, HistoryPiece, ImportJob, rank_of
 from blazz.messaging.inbound import prepare, store_messages
 from blazz.messaging.model import InboundMessage, InboundReceipt
 from blazz.messaging.service import mark_read
+from blazz.messaging.state_tables import history_imports
 from blazz.messaging.tables import chats, messages
 from blazz.messaging.tables import outbox as outbox_table
 from tests.messaging.stage import Stage
@@ -234,3 +242,61 @@ async def test_a_message_that_two_processes_store_at_once_is_stored_once(stage: 
     assert sorted(row["body"] for row in await all_of(other, messages)) == [str(number) for number in range(10)]
     (chat,) = await all_of(other, chats)
     assert chat["unread_count"] == 10
+
+
+@pytest.mark.parametrize("imported", ["message", "change"])
+async def test_a_change_and_its_message_stored_in_one_moment_live_and_by_history_find_each_other(
+    stage: Stage, other: Database, imported: str
+) -> None:
+    database, place = stage.owner.running.database, stage.owner.workspace_id
+    scope = Workspace(place)
+    await stage.deliver(stage.inbound("so that there is a chat", phone=PHONE, lid=LID))
+    said = stage.inbound("hello", phone=PHONE, lid=LID, timestamp=utc_now() - dt.timedelta(minutes=9))
+    heart = Message()
+    heart.reactionMessage.text = "❤️"
+    heart.reactionMessage.key.CopyFrom(MessageKey(ID=said.wa_message_id, fromMe=True, remoteJID=said.chat))
+    liked = stage.inbound("", phone=PHONE, lid=LID, raw=heart.SerializeToString())
+    live, past = (liked, said) if imported == "message" else (said, liked)
+    (prepared,) = prepare([past])
+    chat = HistoryChat(past.chat, False, PHONE, LID, [HistoryMessage(prepared, rank_of(past.timestamp, 1))])
+
+    def begin(tx: Tx) -> ImportJob:
+        row = {"id": stage.account_id, "workspace_id": place, "epoch": 1, "wanted": "running"}
+        row |= {"generation": 1, "previous_closed": True, "migration_count": 0}
+        tx.execute(insert(assignments).values(**row))
+        options: dict[str, Any] = {"sync_type": 3, "progress": 100, "seal": lambda value, context: value}
+        imports.announce(tx, stage.account_id, "BLOB", b"", **options)
+        found = tx.one(select(history_imports).where(history_imports.c.workspace_id == place))
+        assert found is not None
+        return imports._job(found)
+
+    job = await database.write(scope, begin)
+    began, stored = threading.Event(), threading.Event()
+
+    def deliver(tx: Tx) -> None:
+        assert not ownership.check(tx, [(stage.account_id, 1)])
+        store_messages(tx, prepare([live]), lambda value, context: value)
+        began.set()
+        deadline = time.monotonic() + 20
+        while not stored.is_set():
+            assert time.monotonic() < deadline, "the import waits for what is delivered"
+            sleep(tx, 0.05)  # a transaction that stands still is ended by the server
+
+    def take_piece(tx: Tx) -> None:
+        assert not ownership.check(tx, [(stage.account_id, 1)])
+        history.store_piece(tx, job, HistoryPiece(1, True, [chat]), lambda value, context: value)
+
+    def finish(tx: Tx) -> None:
+        assert not ownership.check(tx, [(stage.account_id, 1)], alone=True)
+        imports.finish(tx, job)
+
+    delivery = asyncio.create_task(database.write(scope, deliver))
+    assert await asyncio.to_thread(began.wait, 20)
+    await other.write(scope, take_piece)
+    ending = asyncio.create_task(other.write(scope, finish))
+    await asyncio.wait([ending], timeout=0.5)
+    assert not ending.done(), "the end of an import waits for what is being delivered"
+    stored.set()
+    await asyncio.gather(delivery, ending)
+    (row,) = [row for row in await stage.rows() if row["wa_message_id"] == said.wa_message_id]
+    assert [one["emoji"] for one in (row["extras"] or {}).get("reactions", {}).values()] == ["❤️"]

@@ -31,15 +31,16 @@ _RENEW = (
 _RENEWED = select(instances.c.generation, instances.c.state, instances.c.revision).where(
     instances.c.id == bindparam("instance")
 )
-_LOCKED_EPOCHS = (
+_EPOCHS = (
     select(assignments.c.id, assignments.c.epoch)
     .where(
         assignments.c.workspace_id.in_(bindparam("workspaces", expanding=True)),
         assignments.c.id.in_(bindparam("ids", expanding=True)),
     )
     .order_by(assignments.c.id)
-    .with_for_update(read=True)
 )
+_EPOCHS_HELD = _EPOCHS.with_for_update(read=True)
+_EPOCHS_HELD_ALONE = _EPOCHS.with_for_update()
 _OWNER = select(
     assignments.c.id,
     assignments.c.workspace_id,
@@ -176,9 +177,15 @@ def reserved_by(tx: Tx, instance_id: str) -> dict[str, int]:
 # -- assignments ----------------------------------------------------------------------------------------------------
 
 
-def locked_epochs(tx: Tx, workspace_ids: Collection[uuid.UUID], ids: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
-    """Return the present epochs of accounts, locked against change until this unit has committed."""
-    rows = tx.execute(_LOCKED_EPOCHS, {"workspaces": list(workspace_ids), "ids": list(ids)})
+def locked_epochs(
+    tx: Tx, workspace_ids: Collection[uuid.UUID], ids: Collection[uuid.UUID], *, alone: bool = False
+) -> dict[uuid.UUID, int]:
+    """Return the present epochs of accounts, locked against change until this unit has committed.
+
+    `alone`: against other units that lock them, too.
+    """
+    statement = _EPOCHS_HELD_ALONE if alone else _EPOCHS_HELD
+    rows = tx.execute(statement, {"workspaces": list(workspace_ids), "ids": list(ids)})
     return {row.id: row.epoch for row in rows}
 
 

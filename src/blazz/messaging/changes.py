@@ -21,6 +21,7 @@ from blazz.messaging.tables import messages
 
 _RESET: dict[str, Any] = {"extras": None, "edited_at": None, "deleted_at": None, "pinned_until": None}
 _WRITTEN = (*_RESET, "body", "content", "media_id")
+_MISSED_AT_ONCE = 500
 _FORGOTTEN: dict[str, Any] = {"body": None, "content": {"forgotten": True}}
 
 
@@ -170,6 +171,17 @@ def catch_up(tx: Tx, keys: Collection[tuple[uuid.UUID, uuid.UUID, str]], fresh: 
             written = {name: change[name] for name in ("target_id", "body", "content")}
             repository.change_message(tx, change["workspace_id"], change["id"], written)
     targets.flush()
+
+
+def catch_up_missed(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID) -> None:
+    """Let changes of an account take effect that were stored in the same moment as what they are about.
+
+    Two units that do not see each other's rows may each leave it to the other. Whoever calls must know that none of
+    them is still under way.
+    """
+    events.see_all_rows(tx, workspace_id)
+    ids = repository.missed(tx, workspace_id, account_id, _MISSED_AT_ONCE)
+    catch_up(tx, {(workspace_id, account_id, wa_message_id) for wa_message_id in ids})
 
 
 def target_of(change: Row) -> Target:

@@ -15,7 +15,7 @@ from blazz.accounts import service as accounts
 from blazz.kit.db import Database, Platform, Tx, Workspace
 from blazz.kit.ids import uuid7
 from blazz.kit.time import utc_now
-from blazz.messaging import requests, shared_state
+from blazz.messaging import changes, requests, shared_state
 from blazz.messaging.healing import Seal
 from blazz.messaging.history_model import ON_DEMAND, ImportJob
 from blazz.messaging.repository import history as sql
@@ -93,9 +93,14 @@ def under_way(tx: Tx, job: ImportJob) -> RowMapping | None:
 
 
 def finish(tx: Tx, job: ImportJob) -> None:
-    """Note that a blob is stored and the phone knows."""
+    """Note that a blob is stored and the phone knows.
+
+    No other unit of the session may be under way meanwhile: what live deliveries and this import have left to each
+    other is done now.
+    """
     if under_way(tx, job) is None:
         return
+    changes.catch_up_missed(tx, job.workspace_id, job.account_id)
     sql.change_import(tx, job.workspace_id, job.id, {"state": "done", "notification": b"", "finished_at": utc_now()})
     if job.sync_type in (_RECENT, _FULL):
         shared_state.read_anew(tx, job.workspace_id, job.account_id)

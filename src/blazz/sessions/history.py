@@ -140,18 +140,18 @@ class HistoryImports:
                     failpoints.reach("history.piece_stored")
         failpoints.reach("history.stored")
         await client.finish(session.ref, job.wa_message_id, notification)
-        await self._owned(session, job, lambda tx: imports.finish(tx, job))
+        await self._owned(session, job, lambda tx: imports.finish(tx, job), alone=True)
         _log.info("history imported", account=str(job.account_id), type=job.sync_type, progress=job.progress)
         self._state_stale(session)
 
     async def _store(self, session: Session, job: ImportJob, piece: HistoryPiece) -> Imported:
         return await self._owned(session, job, lambda tx: history.store_piece(tx, job, piece, self._secret_box.seal))
 
-    async def _owned(self, session: Session, job: ImportJob, unit: Callable[[Tx], _T]) -> _T:
-        """Run a unit as the session's owner. Raises _Lost."""
+    async def _owned(self, session: Session, job: ImportJob, unit: Callable[[Tx], _T], *, alone: bool = False) -> _T:
+        """Run a unit as the session's owner, `alone` while no other unit of the session is under way. Raises _Lost."""
 
         def checked(tx: Tx) -> tuple[bool, _T | None]:
-            if ownership.check(tx, [(job.account_id, session.epoch)]):
+            if ownership.check(tx, [(job.account_id, session.epoch)], alone=alone):
                 return False, None
             return True, unit(tx)
 

@@ -63,6 +63,29 @@ def waiting_in_chats(tx: Tx, workspace_id: uuid.UUID, contact_id: uuid.UUID) -> 
     return {(row["workspace_id"], row["account_id"], row["target_wa_id"]) for row in tx.all(statement)}
 
 
+def missed(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, limit: int) -> set[str]:
+    """Return the WhatsApp ids of messages that are here, and that changes of an account still wait for."""
+    target = messages.alias()
+    here = (
+        select(target.c.id)
+        .where(
+            target.c.workspace_id == workspace_id,
+            target.c.account_id == account_id,
+            target.c.wa_message_id == messages.c.target_wa_id,
+            target.c.chat_id == messages.c.chat_id,
+            target.c.target_wa_id.is_(None),
+        )
+        .exists()
+    )
+    waiting = (
+        messages.c.workspace_id == workspace_id,
+        messages.c.account_id == account_id,
+        messages.c.target_wa_id.is_not(None),
+        messages.c.target_id.is_(None),
+    )
+    return set(tx.execute(select(messages.c.target_wa_id).where(*waiting, here).distinct().limit(limit)).scalars())
+
+
 def changes_of(tx: Tx, workspace_id: uuid.UUID, target: Row) -> Sequence[RowMapping]:
     """Return every change of a message, the oldest first."""
     return tx.all(
