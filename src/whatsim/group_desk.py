@@ -6,10 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from whatsim.model import GroupNotFound, GroupRefused, InvalidContent, MessageView, OutgoingContent, TextContent
+from whatsim.model import (
+    GroupNotFound,
+    GroupRefused,
+    InvalidContent,
+    MessageView,
+    OutgoingContent,
+    RawContent,
+    TextContent,
+)
 from whatsim.phones.contents import prepare_text
 from whatsim.phones.views import message_view
 from whatsim.server.groups import GROUPS_JID, Addressing, Group, GroupRefusal
+from whatsim.wire.e2e import Message
+from whatsim.wire.kinds import GroupInvite
 
 if TYPE_CHECKING:
     from whatsim.server.core import Core
@@ -129,6 +139,28 @@ class GroupDesk:
             raise GroupRefused(refusal.code, refusal.text) from None
         await self._core.store.durable()
         return entered
+
+    async def invite(self, jid: str, number: str, person: str) -> MessageView:
+        """Let a member send somebody an invitation; returns the message."""
+        phone, group = self._member(number, jid)
+        peer = self._core.world.phone(person)
+        try:
+            code, until = self._core.groups.invite(group, phone, peer)
+        except GroupRefusal as refusal:
+            raise GroupRefused(refusal.code, refusal.text) from None
+        content = Message(group_invite=GroupInvite(group.jid, code, until, group.subject, "Join us"))
+        prepared = await self._core.phones.prepare(RawContent(content.encode()), phone, peer)
+        message = self._core.phones.sender.send(phone, peer, prepared)
+        await self._core.store.durable()
+        return message_view(message)
+
+    async def accept(self, jid: str, number: str, code: str) -> None:
+        """Enter by an invitation that the phone was sent."""
+        try:
+            self._core.groups.accept(self._group(jid), self._core.world.phone(number), code)
+        except GroupRefusal as refusal:
+            raise GroupRefused(refusal.code, refusal.text) from None
+        await self._core.store.durable()
 
     async def leave(self, jid: str, number: str) -> None:
         """Leave a group."""

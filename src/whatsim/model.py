@@ -22,6 +22,7 @@ MessageType = Literal[
     "contacts",
     "poll",
     "interactive",
+    "group_invite",
     "reaction",
     "poll_vote",
     "edit",

@@ -108,3 +108,39 @@ def test_somebody_is_named_by_typing_at(inbox: Inbox, demo: Demo) -> None:
     citra.send("text", {"body": f"@{BUSINESS} I can", "mentions": [BUSINESS]}, to=group)
     expect(conversation.get_by_role("article").filter(has_text="@You I can")).to_be_visible()
     expect(inbox.chat("Weekend shift")).to_contain_text("@You I can")
+
+
+@pytest.mark.kind("group_invite", "page")
+def test_an_invitation_is_joined_by_a_button(inbox: Inbox, demo: Demo) -> None:
+    made = {"number": CITRA, "subject": "Tasting club", "members": []}
+    group: str = demo.phones.post("/groups", json=made).raise_for_status().json()["jid"]
+    for _ in range(2):  # the first one is used up by joining
+        body = {"number": CITRA, "to": BUSINESS}
+        demo.phones.post(f"/groups/{group}/invitations", json=body).raise_for_status()
+    conversation = inbox.open_chat("Citra Dewi")
+    invitations = conversation.get_by_test_id("group-invite")
+    expect(invitations).to_have_count(2)
+    expect(invitations.first).to_contain_text("Tasting club")
+    invitations.first.get_by_role("button", name="Join", exact=True).click()
+    expect(inbox.conversation("Tasting club")).to_contain_text("Tasting club")
+    expect(inbox.page.get_by_text("2 members").first).to_be_visible()
+
+
+def test_status_posts_and_channels_are_shown_where_they_are_wanted(inbox: Inbox, demo: Demo) -> None:
+    page = inbox.page
+    page.goto("/settings")
+    settings = page.get_by_test_id("inbound-settings")
+    settings.get_by_role("switch", name="Show status posts").click()
+    settings.get_by_role("switch", name="Show channels").click()
+    settings.get_by_role("button", name="Save").click()
+    expect(settings.get_by_role("button", name="Save")).to_be_disabled()
+    demo.phones.post(f"/phones/{CITRA}/status", json={"body": "Roasting today"}).raise_for_status()
+    posted = {"body": "Harvest report", "followers": [BUSINESS]}
+    demo.phones.post("/channels/120363000000000002@newsletter/messages", json=posted).raise_for_status()
+    page.goto("/inbox")
+    status = inbox.open_chat("Status updates")
+    expect(bubble(status, "Roasting today").get_by_test_id("sender")).to_have_text("Citra Dewi")
+    expect(page.get_by_test_id("group-closed")).to_have_text("Posts can be read here, but not answered.")
+    channel = inbox.open_chat("Channel")
+    expect(bubble(channel, "Harvest report")).to_be_visible()
+    expect(page.get_by_role("button", name="Attach", exact=True)).to_have_count(0)

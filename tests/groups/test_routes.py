@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
+from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import Message
 from blazz.groups import storing
 from blazz.groups.facts import GroupChange, Person
-from blazz.kit.db import Workspace
+from blazz.kit.db import Workspace, Workspaces
 from blazz.kit.errors import conflict
 from blazz.kit.time import utc_now
+from blazz.messaging.inbound import prepare, store_messages
 from tests.groups.conftest import Stage
+from tests.messaging.stage import Stage as Inbound
 
 pytestmark = pytest.mark.anyio
 ADDRESS = "120363000000000001@g.us"
@@ -61,6 +64,62 @@ async def test_each_participant_has_an_outcome(stage: Stage) -> None:
     method, body = stage.whatsapp.asked[0]
     assert (method, body["action"]) == ("UpdateParticipants", "add")
     assert body["participants"] == ["628110000102@s.whatsapp.net", "2@lid", "628110000103@s.whatsapp.net"]
+
+
+async def test_people_whom_nobody_may_add_are_sent_an_invitation(stage: Stage) -> None:
+    shy = {"jid": "9628110000102@lid", "lid": "9628110000102@lid", "phone": "628110000102@s.whatsapp.net", "error": 403}
+    refused = {"outcomes": [{"jid": "1@lid"}, {**shy, "invite_code": "CODE", "invite_expires_ms": 1_900_000_000_000}]}
+    stage.whatsapp.told |= {"UpdateParticipants": refused, "Info": told()}
+    path, people = f"/groups/{stage.group_id}/participants", ["1@lid", "+628110000102"]
+    asked = (await stage.owner.post(path, {"action": "add", "participants": people})).json()["data"]
+    assert [(entry["code"], entry["may_invite"]) for entry in asked] == [("ok", False), ("invitation_needed", True)]
+    assert (await stage.owner.get("/chats")).json()["data"] == []
+    body = {"action": "add", "participants": people, "send_invitation": True}
+    first, second = (await stage.owner.post(path, body)).json()["data"]
+    assert (first["code"], second["code"], first["invitation_id"]) == ("ok", "invited", None)
+    sent = (await stage.owner.get(f"/messages/{second['invitation_id']}")).json()
+    assert (sent["type"], sent["state"]) == ("group_invite", "pending")
+    assert sent["group_invite"] == {
+        "address": ADDRESS,
+        "name": "Team",
+        "expires_at": "2030-03-17T17:46:40Z",
+        "caption": None,
+    }
+    wrong = await stage.owner.post(path, {**body, "action": "remove"})
+    assert wrong.status_code == 422
+
+
+@pytest.mark.kind("group_invite", "api")
+async def test_an_invitation_is_accepted_through_the_number_that_got_it(stage: Stage) -> None:
+    scope = Workspaces.of([stage.owner.workspace_id])
+    number = Inbound(stage.owner, stage.account_id)
+
+    async def invited(until_s: int) -> str:
+        message = Message()
+        part = message.groupInviteMessage
+        part.groupJID, part.inviteCode, part.groupName, part.caption = ADDRESS, "CODE", "Team", "Join us"
+        part.inviteExpiration = until_s
+        inbound = number.inbound("", raw=message.SerializeToString())
+        await stage.running.database.write(scope, store_messages, prepare([inbound]), lambda value, _: value)
+        chats = (await stage.owner.get("/chats")).json()["data"]
+        chat = next(one for one in chats if one["kind"] == "direct")
+        assert chat["last_message"]["preview"] == "Team"
+        return str((await stage.owner.get(f"/chats/{chat['id']}/messages")).json()["data"][0]["id"])
+
+    stage.whatsapp.told["Info"] = told()
+    joined = await stage.owner.post("/groups/accept", {"message_id": await invited(4_000_000_000)})
+    assert joined.status_code == 200, joined.text
+    assert joined.json()["group"]["id"] == str(stage.group_id)
+    method, body = stage.whatsapp.asked[0]
+    assert (method, body["code"], body["inviter"]) == ("JoinByInvitation", "CODE", "628110000101@s.whatsapp.net")
+    late = await stage.owner.post("/groups/accept", {"message_id": await invited(1_000_000_000)})
+    assert (late.status_code, late.json()["code"]) == (409, "invitation_over")
+    ours = await stage.owner.post("/messages", {"to": "+628110000101", "type": "text", "text": {"body": "no"}})
+    none = await stage.owner.post("/groups/accept", {"message_id": ours.json()["id"]})
+    assert (none.status_code, none.json()["code"]) == (404, "not_found")
+    stage.whatsapp.told["JoinByInvitation"] = conflict("invitation_over", "It was taken back.")
+    again = await stage.owner.post("/groups/accept", {"message_id": await invited(4_000_000_001)})
+    assert (again.status_code, again.json()["code"]) == (409, "invitation_over")
 
 
 async def test_a_group_is_made_and_shows_in_the_inbox(stage: Stage) -> None:

@@ -24,6 +24,7 @@ from tests.support.app import problem
 pytestmark = pytest.mark.anyio
 TO = "+628110000101"
 SOME = str(uuid.UUID(int=1))
+INVITE = {"address": "120363000000000001@g.us", "code": "x", "expires_at": "2030-01-01T00:00:00Z", "name": "Team"}
 
 WRONG: list[tuple[str, Any]] = [
     ("text", {}),
@@ -46,6 +47,10 @@ WRONG: list[tuple[str, Any]] = [
     ("poll", {"question": "?", "options": [str(n) for n in range(13)]}),
     ("poll", {"question": " ", "options": ["a", "b"]}),
     ("poll", {"question": "?", "options": ["a", "b" * 101]}),
+    ("group_invite", {"address": "120363000000000001@g.us", "code": "x", "name": "Team"}),
+    ("group_invite", {**INVITE, "address": "628110000101@s.whatsapp.net"}),
+    ("group_invite", {**INVITE, "code": ""}),
+    ("group_invite", {**INVITE, "expires_at": "2030-01-01"}),
     ("reaction", {"message_id": SOME}),
     ("reaction", {"message_id": "mine", "emoji": "x"}),
     ("reaction", {"message_id": SOME, "emoji": "x" * 33}),

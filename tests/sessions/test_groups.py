@@ -14,7 +14,7 @@ from PIL import Image
 from sqlalchemy import select, update
 
 from blazz._generated.engine import groups_pb2 as pb
-from blazz.groups import service
+from blazz.groups import invitations, service
 from blazz.groups.commands import ask, outcomes
 from blazz.groups.facts import GroupFacts
 from blazz.groups.schemas import GroupDetails
@@ -23,6 +23,7 @@ from blazz.kit import failpoints
 from blazz.kit.db import Platform
 from blazz.kit.errors import BlazzError
 from blazz.messaging import group_receipts, sending
+from blazz.messaging import invitations as received
 from blazz.messaging import service as messaging
 from blazz.messaging.schemas import MessageView, SendMessage
 from blazz.messaging.tables import chats as chats_table
@@ -31,7 +32,7 @@ from blazz.workspaces.tables import workspaces as workspaces_table
 from tests.support.network import simulated_network
 from tests.support.product import Blazz, Number, running, text
 from tests.support.waiting import eventually
-from whatsim.model import FaultSpec
+from whatsim.model import FaultSpec, GroupRefused
 from whatsim.network import Network
 
 pytestmark = [pytest.mark.anyio, pytest.mark.engine]
@@ -66,8 +67,8 @@ class Stage:
         """Queue a text."""
         request = SendMessage.model_validate({"to": to, "type": "text", "text": {"body": body}})
         sender = sending.Sender("api", None, dt.timedelta(hours=24))
-        row, _ = await self.blazz.database.write(self.blazz.scope, sending.send, request, sender)
-        return uuid.UUID(str(row["id"]))
+        queued = await self.blazz.database.write(self.blazz.scope, sending.send, request, sender)
+        return uuid.UUID(str(queued.row["id"]))
 
     async def message(self, body: str) -> MessageView:
         """Wait for a message and return it as the API does."""
@@ -273,6 +274,61 @@ async def test_news_that_could_not_be_stored_comes_again(stage: Stage, monkeypat
 def test_facts_of_a_group_without_details_are_complete() -> None:
     facts = GroupFacts.of(pb.Group(jid="120363@g.us", subject="A\0B"))
     assert (facts.subject, facts.member_add_mode, facts.members, facts.size) == ("A\ufffdB", "all_member_add", (), 0)
+
+
+@pytest.mark.kind("group_invite", "send")
+async def test_a_person_whom_nobody_may_add_joins_by_an_invitation(stage: Stage) -> None:
+    network = stage.network
+    shy = (await network.create_phone(name="Tika")).number
+    await network.people.set_privacy(shy, {"groupadd": "none"})
+    made = await stage.ask("Create", pb.CreateGroupRequest(subject="Shy"), pb.Group)
+    group = await stage.known(made.jid)
+    people = [f"{shy}@s.whatsapp.net"]
+    adding = pb.UpdateParticipantsRequest(jid=made.jid, action="add", participants=people)
+    reply = await stage.ask("UpdateParticipants", adding, pb.ParticipantsReply)
+    (needed,) = outcomes(reply, "add")
+    assert (needed.code, needed.may_invite) == ("invitation_needed", True)
+    target = service.Target(group.id, stage.number.account_id, made.jid)
+    sender = sending.Sender("api", None, dt.timedelta(hours=24))
+    (sent,) = await stage.blazz.database.write(stage.blazz.scope, invitations.send, target, reply, [needed], sender)
+    assert sent.code == "invited" and sent.invitation_id is not None
+    await stage.blazz.state(sent.invitation_id, "delivered")
+    shown = network.messages(shy)[-1]
+    assert (shown.type, shown.details["group"], shown.details["name"]) == ("group_invite", made.jid, "Shy")
+    await network.groups.accept(made.jid, shy, shown.details["code"])
+
+    async def joined() -> bool:
+        return len((await stage.known(made.jid)).members) == 2
+
+    await eventually(joined, what="the new member")
+    with pytest.raises(GroupRefused, match="gone"):
+        await network.groups.accept(made.jid, stage.budi, shown.details["code"])
+
+
+@pytest.mark.kind("group_invite", "receive")
+@pytest.mark.kind("group_invite", "network")
+async def test_an_invitation_that_comes_in_is_accepted_once(stage: Stage) -> None:
+    network, number = stage.network, stage.number
+    view = await network.groups.create(stage.budi, "Guests", [])
+    await network.groups.invite(view.jid, stage.budi, number.phone)
+
+    async def invitation() -> MessageView | None:
+        rows = await stage.blazz.messages(messages.c.kind == "group_invite", messages.c.from_me.is_(False))
+        if not rows:
+            return None
+        return await stage.blazz.database.read(stage.blazz.scope, messaging.get_message, rows[0]["id"])
+
+    came = await eventually(invitation, what="the invitation")
+    shown = came.group_invite  # type: ignore[attr-defined]
+    assert (shown.name, shown.address, shown.caption) == ("Guests", view.jid, "Join us")
+    told = await stage.blazz.database.read(stage.blazz.scope, received.received, came.id)
+    request = pb.InvitationRequest(jid=told.address, inviter=told.inviter, code=told.code, expires_s=told.expires_s)
+    await stage.ask("JoinByInvitation", request, pb.GroupDone)
+    assert len((await stage.known(view.jid)).members) == 2
+    await stage.ask("Leave", pb.GroupRequest(jid=view.jid), pb.GroupDone)
+    with pytest.raises(BlazzError) as over:
+        await stage.ask("JoinByInvitation", request, pb.GroupDone)
+    assert over.value.code == "invitation_over"
 
 
 @pytest.mark.parametrize("kept", [False, True])

@@ -156,6 +156,7 @@ def bodies(ids: dict[str, str]) -> dict[str, dict[str, Any]]:
         "change_group": {"subject": "Mine"},
         "preview_group": {"account_id": ids["account_id"], "link": "https://chat.whatsapp.com/AbCdEfGhIjKlMnOpQrStUv"},
         "join_group": {"account_id": ids["account_id"], "link": "https://chat.whatsapp.com/AbCdEfGhIjKlMnOpQrStUv"},
+        "accept_group_invitation": {"message_id": ids["message_id"]},
         "set_picture": {"media_id": ids["media_id"]},
         "change_participants": {"action": "add", "participants": [ids["contact_id"]]},
         "answer_requests": {"action": "approve", "participants": [ids["contact_id"]]},

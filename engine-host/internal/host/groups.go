@@ -106,6 +106,14 @@ func (s *groupsServer) JoinByLink(ctx context.Context, q *pb.LinkRequest) (*pb.J
 	return target.JoinByLink(ctx, q.Link)
 }
 
+func (s *groupsServer) JoinByInvitation(ctx context.Context, q *pb.InvitationRequest) (*pb.GroupDone, error) {
+	target, err := s.target(q)
+	if err != nil {
+		return nil, err
+	}
+	return &pb.GroupDone{}, target.JoinByInvitation(ctx, q)
+}
+
 func (s *groupsServer) Leave(ctx context.Context, q *pb.GroupRequest) (*pb.GroupDone, error) {
 	target, err := s.target(q)
 	if err != nil {

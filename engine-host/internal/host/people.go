@@ -48,15 +48,6 @@ func (s *peopleServer) BusinessProfile(ctx context.Context, q *pb.BusinessProfil
 	return target.BusinessProfile(ctx, q.Jid)
 }
 
-func (s *peopleServer) ResolveLids(ctx context.Context, q *pb.ResolveLidsRequest) (*pb.ResolveLidsReply, error) {
-	target, err := s.target(q)
-	if err != nil {
-		return nil, err
-	}
-	mappings, err := target.ResolveLids(ctx, q.Jids)
-	return &pb.ResolveLidsReply{Mappings: mappings}, err
-}
-
 func (s *peopleServer) SetOwnProfile(ctx context.Context, q *pb.SetOwnProfileRequest) (*pb.SetOwnProfileReply, error) {
 	target, err := s.target(q)
 	if err != nil {

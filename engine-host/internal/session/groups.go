@@ -269,6 +269,26 @@ func (s *Session) JoinByLink(ctx context.Context, link string) (*pb.JoinReply, e
 	return &pb.JoinReply{Jid: jid(joined), WaitsForApproval: err != nil}, nil
 }
 
+// JoinByInvitation enters a group that an admin has invited the account to by a message.
+func (s *Session) JoinByInvitation(ctx context.Context, q *pb.InvitationRequest) error {
+	if err := checkText(q.Code, 1, 256); err != nil {
+		return err
+	}
+	inviter, err := parseJID(q.Inviter)
+	if err != nil {
+		return err
+	}
+	target, err := s.inGroup(q.Jid)
+	if err != nil {
+		return err
+	}
+	err = s.client.JoinGroupWithInvite(ctx, target, inviter.ToNonAD(), q.Code, q.ExpiresS)
+	if errors.Is(err, whatsmeow.ErrIQGone) || errors.Is(err, whatsmeow.ErrIQNotAcceptable) {
+		return status.Error(codes.PermissionDenied, "invitation_over: it has expired or was taken back")
+	}
+	return groupError(err)
+}
+
 // LeaveGroup leaves.
 func (s *Session) LeaveGroup(ctx context.Context, text string) error {
 	target, err := s.inGroup(text)

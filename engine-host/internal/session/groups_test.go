@@ -68,6 +68,8 @@ func TestBadInputAboutGroupsIsRefusedBeforeAnythingIsAsked(t *testing.T) {
 		"action":  last(s.UpdateParticipants(t.Context(), &pb.UpdateParticipantsRequest{Jid: "1@g.us", Action: "kick"})),
 		"nobody":  last(s.UpdateParticipants(t.Context(), &pb.UpdateParticipantsRequest{Jid: "1@g.us", Action: "add"})),
 		"link":    last(s.JoinByLink(t.Context(), "")),
+		"code":    s.JoinByInvitation(t.Context(), &pb.InvitationRequest{Jid: "1@g.us", Inviter: "1@lid"}),
+		"inviter": s.JoinByInvitation(t.Context(), &pb.InvitationRequest{Jid: "1@g.us", Code: "x"}),
 	} {
 		if status.Code(err) != codes.InvalidArgument {
 			t.Errorf("%s: %v", name, err)

@@ -195,19 +195,3 @@ func (s *Session) BusinessProfile(ctx context.Context, of string) (*pb.BusinessP
 	}
 	return reply, nil
 }
-
-// ResolveLids returns the mappings that the session's store holds for these people.
-func (s *Session) ResolveLids(ctx context.Context, jids []string) ([]*pb.LidMapping, error) {
-	asked, err := people(jids, maxBatch)
-	if err != nil {
-		return nil, err
-	}
-	var list []*pb.LidMapping
-	for _, person := range asked {
-		phone, lid := s.bothAddresses(ctx, person, types.EmptyJID)
-		if phone != "" && lid != "" {
-			list = append(list, &pb.LidMapping{Phone: phone, Lid: lid})
-		}
-	}
-	return list, nil
-}

@@ -41,11 +41,6 @@ class PeopleClient:
         reply: pb.BusinessProfileReply = await self._client.call(self._stub.BusinessProfile, request)
         return reply
 
-    async def resolve_lids(self, ref: SessionRef, addresses: Sequence[str]) -> list[pb.LidMapping]:
-        """Return the mappings that the session's store knows for at most 100 people."""
-        request = pb.ResolveLidsRequest(session_id=ref.session_id, epoch=ref.epoch, jids=addresses)
-        return list((await self._client.call(self._stub.ResolveLids, request)).mappings)
-
     async def set_own_profile(
         self, ref: SessionRef, *, name: str | None = None, about: str | None = None, picture_path: str | None = None
     ) -> str:

@@ -15,7 +15,7 @@ from blazz.groups.schemas import Outcome
 _M = TypeVar("_M", bound=Message)
 # WhatsApp's codes for one participant, in words for the person who asked.
 _CODES: dict[int, tuple[str, str]] = {
-    403: ("invitation_needed", "This person lets nobody add them; send them the invite link."),
+    403: ("invitation_needed", "This person lets nobody add them; send them an invitation."),
     404: ("not_on_whatsapp", "WhatsApp does not know this person, or they are not in the group."),
     406: ("not_allowed", "The owner of a group stays its owner."),
     408: ("invitation_needed", "This person left the group lately; send them the invite link."),
@@ -39,5 +39,8 @@ def outcomes(reply: pb.ParticipantsReply, action: str) -> list[Outcome]:
             code, message = "not_a_member", "This person is not in the group."
         if code == "refused":
             message = f"WhatsApp refused ({entry.error})."
-        found.append(Outcome(address=entry.lid or entry.jid, code=code, message=message))  # type: ignore[arg-type]
+        may_invite = bool(entry.invite_code)
+        found.append(
+            Outcome(address=entry.lid or entry.jid, code=code, message=message, may_invite=may_invite)  # type: ignore[arg-type]
+        )
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from typing import Annotated, Any
 
@@ -9,11 +10,12 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from blazz._generated.engine import groups_pb2 as pb
-from blazz.groups import pictures, service
+from blazz.groups import invitations, pictures, service
 from blazz.groups.commands import ask, outcomes
 from blazz.groups.facts import GroupFacts, Person
 from blazz.groups.schemas import (
     AnswerRequests,
+    ByInvitation,
     ByLink,
     ChangeGroup,
     ChangeParticipants,
@@ -31,10 +33,21 @@ from blazz.groups.schemas import (
 from blazz.groups.views import name_of
 from blazz.identity.caller import Caller
 from blazz.identity.dependencies import needs
-from blazz.kit.errors import conflict, invalid
-from blazz.kit.http import CommandsDep, CursorParam, DatabaseDep, LimitParam, MediaStoreDep, Page, problems
+from blazz.kit.errors import BlazzError, conflict, invalid
+from blazz.kit.http import (
+    CommandsDep,
+    CursorParam,
+    DatabaseDep,
+    LimitParam,
+    MediaStoreDep,
+    Page,
+    SettingsDep,
+    problems,
+)
 from blazz.kit.time import from_unix_ms
 from blazz.media import service as media
+from blazz.messaging import invitations as received
+from blazz.messaging import sending
 from blazz.messaging.schemas import ChatContact
 
 router = APIRouter(tags=["Groups"])
@@ -104,6 +117,26 @@ async def join_group(body: ByLink, caller: Writer, database: DatabaseDep, comman
     return Joined(group=GroupView.model_construct(**details.model_dump(exclude={"members"})), waits_for_approval=False)
 
 
+@router.post("/groups/accept", summary="Join a group by an invitation that came in", responses=problems(404))
+async def accept_group_invitation(
+    body: ByInvitation, caller: Writer, database: DatabaseDep, commands: CommandsDep
+) -> Joined:
+    """Join, through the number that was invited, or wait where the admins approve of new members."""
+    invitation = await database.read(caller.scope, received.received, body.message_id)
+    account_id = await database.read(caller.scope, service.account_for, invitation.account_id)
+    request = pb.InvitationRequest(
+        jid=invitation.address, inviter=invitation.inviter, code=invitation.code, expires_s=invitation.expires_s
+    )
+    await ask(commands, account_id, "JoinByInvitation", request, pb.GroupDone)
+    try:
+        details = await _reread(caller, database, commands, account_id, invitation.address, entered=True)
+    except BlazzError as error:
+        if error.code != "not_a_group_member":
+            raise
+        return Joined(group=None, waits_for_approval=True)
+    return Joined(group=GroupView.model_construct(**details.model_dump(exclude={"members"})), waits_for_approval=False)
+
+
 @router.get("/groups/{group_id}", summary="A group with its members")
 async def get_group(group_id: uuid.UUID, caller: Reader, database: DatabaseDep) -> GroupDetails:
     """Return a group; its id is the id of its chat."""
@@ -155,15 +188,28 @@ async def set_picture(
 
 @router.post("/groups/{group_id}/participants", summary="Add, remove, promote or demote people")
 async def change_participants(
-    group_id: uuid.UUID, body: ChangeParticipants, caller: Writer, database: DatabaseDep, commands: CommandsDep
+    group_id: uuid.UUID,
+    body: ChangeParticipants,
+    caller: Writer,
+    database: DatabaseDep,
+    commands: CommandsDep,
+    settings: SettingsDep,
 ) -> Outcomes:
-    """Change members; each entry of the answer tells what became of one person."""
+    """Change members; each entry of the answer tells what became of one person.
+
+    People who let nobody add them can be sent an invitation (`send_invitation`), a message of type `group_invite`.
+    """
     target = await database.read(caller.scope, service.target, group_id)
     people = await database.write(caller.scope, service.addresses_of, body.participants)
     request = pb.UpdateParticipantsRequest(jid=target.address, action=body.action, participants=people)
     reply = await ask(commands, target.account_id, "UpdateParticipants", request, pb.ParticipantsReply)
     await _reread(caller, database, commands, target.account_id, target.address)
-    return Outcomes(data=outcomes(reply, body.action))
+    found = outcomes(reply, body.action)
+    if body.send_invitation:
+        expiry = dt.timedelta(hours=settings.message_expiry_hours)
+        sender = sending.Sender("api" if caller.user_id is None else "inbox", caller.user_id, expiry)
+        found = await database.write(caller.scope, invitations.send, target, reply, found, sender)
+    return Outcomes(data=found)
 
 
 @router.get("/groups/{group_id}/invite", summary="The invite link of a group", responses=problems(409))

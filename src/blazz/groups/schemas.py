@@ -67,6 +67,15 @@ class ChangeParticipants(RequestModel):
 
     action: Literal["add", "remove", "promote", "demote"]
     participants: Participants
+    send_invitation: bool = Field(
+        False, description="Of `add`: send an invitation as a message to people who let nobody add them."
+    )
+
+    @model_validator(mode="after")
+    def _only_for_adding(self) -> ChangeParticipants:
+        if self.send_invitation and self.action != "add":
+            raise PydanticCustomError("not_adding", "An invitation is sent to people who are to be added.")
+        return self
 
 
 class AnswerRequests(RequestModel):
@@ -87,6 +96,12 @@ class ByLink(RequestModel):
 
     account_id: uuid.UUID | None = Field(None, description="The number; the primary one when it is left out.")
     link: Link
+
+
+class ByInvitation(RequestModel):
+    """A group to which a message invites."""
+
+    message_id: uuid.UUID = Field(description="A message of type `group_invite` that came in.")
 
 
 class GroupMember(Model):
@@ -130,11 +145,12 @@ class GroupDetails(GroupView):
 
 
 class Outcome(Model):
-    """What became of a change for one person. `code` is `ok`, or why it was not done."""
+    """What became of a change for one person. `code` is `ok`, `invited`, or why it was not done."""
 
     address: str
     code: Literal[
         "ok",
+        "invited",
         "not_on_whatsapp",
         "already_member",
         "not_a_member",
@@ -144,6 +160,8 @@ class Outcome(Model):
         "refused",
     ]
     message: str | None = None
+    may_invite: bool = Field(False, description="They let nobody add them: add them again with `send_invitation`.")
+    invitation_id: uuid.UUID | None = Field(None, description="The message that invites them.")
 
 
 class Outcomes(Model):

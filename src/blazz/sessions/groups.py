@@ -21,6 +21,7 @@ from blazz.groups.facts import GroupChange, GroupFacts, Person
 from blazz.kit import failpoints
 from blazz.kit.db import Database, Tx, Workspace
 from blazz.kit.errors import BlazzError, conflict, not_found
+from blazz.messaging import invitations
 from blazz.sessions.desk import Desk
 from blazz.sessions.pictures import Picture
 from blazz.sessions.registry import Session
@@ -182,6 +183,8 @@ def _public(error: EngineError) -> Exception:
             return conflict("not_a_group_member", "This number is not a member of the group, or may not do this there.")
         case "not_admin":
             return conflict("not_a_group_admin", "Only admins of the group may do this.")
+        case "invitation_over":
+            return invitations.over()
         case "link_revoked":
             return conflict("invite_link_reset", "This invite link was reset; ask for the new one.")
         case "link_invalid":

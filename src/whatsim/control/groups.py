@@ -54,6 +54,20 @@ class Member(Body):
     number: Number
 
 
+class NewInvitation(Body):
+    """The member `number` invites the owner of `to`."""
+
+    number: Number
+    to: Number
+
+
+class Accepting(Body):
+    """The phone that joins, and the code of its invitation (in the details of the message)."""
+
+    number: Number
+    code: str = Field(min_length=1, max_length=128)
+
+
 class Group(BaseModel):
     """A group. `members` are roles by number, `requests` the numbers that wait for an admin's approval."""
 
@@ -101,7 +115,7 @@ class ChannelPost(Body):
 
 
 class Posted(BaseModel):
-    """A post: a status, or of a channel."""
+    """A post (a status, or of a channel) or an invitation that was sent."""
 
     message_id: str
 
@@ -134,6 +148,17 @@ async def change_members(network: Net, jid: Jid, body: ChangeMembers) -> Outcome
 @router.post("/groups/{jid}/join", summary="Join as by the group's link")
 async def join_group(network: Net, jid: Jid, body: Member) -> Joined:
     return Joined(joined=await network.groups.join(jid, body.number))
+
+
+@router.post("/groups/{jid}/invitations", status_code=201, summary="Send somebody an invitation")
+async def invite(network: Net, jid: Jid, body: NewInvitation) -> Posted:
+    view = await network.groups.invite(jid, body.number, body.to)
+    return Posted(message_id=view.message_id)
+
+
+@router.post("/groups/{jid}/accept", status_code=204, summary="Join by an invitation that the phone was sent")
+async def accept_invitation(network: Net, jid: Jid, body: Accepting) -> None:
+    await network.groups.accept(jid, body.number, body.code)
 
 
 @router.post("/groups/{jid}/leave", status_code=204, summary="Leave a group")

@@ -33,6 +33,7 @@ def context_of(content: e2e.Message) -> kinds.ContextInfo | None:
         content.sticker,
         content.location,
         content.live_location,
+        content.group_invite,
         content.contact,
         content.contacts,
         content.poll,
@@ -51,6 +52,9 @@ def option_hash(name: str) -> bytes:
 def _of_kind(content: e2e.Message) -> dict[str, Any]:
     if (file := files.details_of(content)) is not None:
         return file
+    if (invitation := content.group_invite) is not None:
+        told = {"group": invitation.group, "name": invitation.name, "code": invitation.code}
+        return {**told, "expires_at": invitation.expiration}
     if (poll := content.poll or content.poll_v3) is not None:
         return {"options": [option.name or "" for option in poll.options], "multiple": poll.selectable != 1}
     if (place := content.location) is not None:

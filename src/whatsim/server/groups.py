@@ -68,6 +68,7 @@ class Group:
     picture: Picture | None = None
     roles: dict[int, Role] = field(default_factory=dict)
     requests: dict[int, float] = field(default_factory=dict)
+    invitations: dict[str, tuple[int, float]] = field(default_factory=dict)  # by code: whom, until when
 
     @property
     def jid(self) -> str:
@@ -235,6 +236,28 @@ class Groups:
         self._let_in(group, phone)
         self._entered(group, phone, [phone], reason="invite")
         return True
+
+    def invite(self, group: Group, actor: Phone, phone: Phone) -> tuple[str, int]:
+        """Return the code of an invitation for somebody whom nobody may add, and until when it counts."""
+        self.require_member(group, actor)
+        code, until = secrets.token_urlsafe(12), int(now()) + INVITATION_S
+        group.invitations = {known: one for known, one in group.invitations.items() if one[1] > now()}
+        group.invitations[code] = (phone.id, until)
+        self._save(group)
+        return code, until
+
+    def accept(self, group: Group, phone: Phone, code: str) -> None:
+        """Enter by an invitation. Raises GroupRefusal 410 when it is over or somebody else's, 419 for a full group."""
+        invited, until = group.invitations.get(code, (0, 0.0))
+        if invited != phone.id or until <= now():
+            raise GroupRefusal(410, "gone")
+        if phone.id in group.roles:
+            return
+        if len(group.roles) >= MAX_MEMBERS:
+            raise GroupRefusal(419, "resource-limit")
+        del group.invitations[code]
+        self._let_in(group, phone)
+        self._entered(group, phone, [phone], reason="invite")
 
     def answer_requests(
         self, group: Group, actor: Phone, people: Iterable[Phone | None], *, approve: bool
@@ -459,6 +482,7 @@ def _load(group_id: str, data: str) -> Group:
     picture = facts.pop("picture")
     group = Group(id=group_id, **facts)
     group.roles = {int(phone_id): role for phone_id, role in facts["roles"].items()}
+    group.invitations = {code: (int(one[0]), one[1]) for code, one in facts.get("invitations", {}).items()}
     group.requests = {int(phone_id): at for phone_id, at in facts["requests"].items()}
     group.picture = None if picture is None else Picture(*picture)
     return group

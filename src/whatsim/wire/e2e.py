@@ -17,6 +17,7 @@ from whatsim.wire.kinds import (
     Contact,
     Contacts,
     ContextInfo,
+    GroupInvite,
     Interactive,
     ListPicker,
     ListReply,
@@ -241,6 +242,7 @@ class Message(Record):
     contacts: Contacts | None = message(13, Contacts)
     live_location: LiveLocation | None = message(18, LiveLocation)
     sticker: StickerMessage | None = message(26, StickerMessage)
+    group_invite: GroupInvite | None = message(28, GroupInvite)
     device_sent: DeviceSentMessage | None = message(31, DeviceSentMessage)
     about: MessageContext | None = message(35, MessageContext)
     list_picker: ListPicker | None = message(36, ListPicker)
@@ -346,6 +348,8 @@ def language(content: Message) -> Reading | None:
         return Reading("location", place.name or place.address or "", quoted_id=_quoted(place.context))
     if (moving := content.live_location) is not None:
         return Reading("location", moving.caption or "", quoted_id=_quoted(moving.context))
+    if (invitation := content.group_invite) is not None:
+        return Reading("group_invite", invitation.caption or "", quoted_id=_quoted(invitation.context))
     if (card := content.contact) is not None:
         return Reading("contacts", card.name or "", quoted_id=_quoted(card.context))
     if (cards := content.contacts) is not None:

@@ -67,6 +67,18 @@ class LiveLocation(Record):
 
 
 @dataclass(slots=True)
+class GroupInvite(Record):
+    """An invitation to a group for one person; `expiration` in seconds since 1970."""
+
+    group: str | None = text(1)
+    code: str | None = text(2)
+    expiration: int | None = uint(3)
+    name: str | None = text(4)
+    caption: str | None = text(6)
+    context: ContextInfo | None = message(7, ContextInfo)
+
+
+@dataclass(slots=True)
 class Contact(Record):
     """A card."""
 

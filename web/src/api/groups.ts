@@ -15,8 +15,8 @@ export const createGroup = (body: NewGroup): Promise<GroupDetails> => unwrap(cli
 export const changeGroup = (id: string, body: GroupChange): Promise<GroupDetails> =>
   unwrap(client.PATCH('/api/v1/groups/{group_id}', { ...at(id), body }))
 /** What became of a change, by person. */
-export const changeMembers = async (id: string, action: MemberAction, participants: string[]): Promise<Outcome[]> =>
-  (await unwrap(client.POST('/api/v1/groups/{group_id}/participants', { ...at(id), body: { action, participants } }))).data
+export const changeMembers = async (id: string, action: MemberAction, participants: string[], invite = false): Promise<Outcome[]> =>
+  (await unwrap(client.POST('/api/v1/groups/{group_id}/participants', { ...at(id), body: { action, participants, send_invitation: invite } }))).data
 export const getInvite = async (id: string): Promise<string> => (await unwrap(client.GET('/api/v1/groups/{group_id}/invite', at(id)))).link
 export const resetInvite = async (id: string): Promise<string> =>
   (await unwrap(client.POST('/api/v1/groups/{group_id}/invite/reset', at(id)))).link
@@ -29,6 +29,8 @@ export const setGroupPicture = (id: string, media_id: string | null) =>
 export const previewGroup = (account_id: string | undefined, link: string) =>
   unwrap(client.POST('/api/v1/groups/preview', { body: { account_id, link } }))
 export const joinGroup = (account_id: string | undefined, link: string) => unwrap(client.POST('/api/v1/groups/join', { body: { account_id, link } }))
+/** Joins the group to which a message invites. */
+export const acceptInvitation = (message_id: string) => unwrap(client.POST('/api/v1/groups/accept', { body: { message_id } }))
 export const listReceipts = (message_id: string) =>
   unwrap(client.GET('/api/v1/messages/{message_id}/receipts', { params: { path: { message_id } } }))
 

@@ -30,6 +30,7 @@ from blazz.messaging.kinds.document import Document
 from blazz.messaging.kinds.edit import Edit
 from blazz.messaging.kinds.envelope import Envelope, Quote
 from blazz.messaging.kinds.forward import Forward
+from blazz.messaging.kinds.group_invite import GroupInvite
 from blazz.messaging.kinds.image import Image
 from blazz.messaging.kinds.interactive import Button, Interactive
 from blazz.messaging.kinds.location import Location
@@ -54,6 +55,7 @@ ALL: tuple[Kind, ...] = (
     Location(),
     Contacts(),
     Poll(),
+    GroupInvite(),
     Interactive(),
     Button(),
     Reaction(),

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from whatsim.server.entities import now
-from whatsim.server.groups import INVITATION_S, Group, GroupRefusal, group_node
+from whatsim.server.groups import Group, GroupRefusal, group_node
 from whatsim.server.media_host import HOST
 from whatsim.server.profiles import Picture, hash_text
 from whatsim.server.queries.query import Query
@@ -32,6 +30,10 @@ def handle(query: Query) -> bool:
         group = query.core.groups.find(to)
         if group is None:
             query.error("404", "item-not-found")
+            return True
+        if query.kind == "set" and query.child.tag == "accept":
+            query.core.groups.accept(group, query.device.phone, query.child.attr("code"))
+            query.durable_result([])
             return True
         return (_ask if query.kind == "get" else _change)(query, group)
     except GroupRefusal as refusal:
@@ -181,9 +183,9 @@ def _each(query: Query, group: Group, node: Node, act: Callable[[list[Phone | No
         children = []
         if code != 200:
             attrs["error"] = str(code)
-        if code == 403:
-            expires = str(int(now()) + INVITATION_S)
-            children.append(Node("add_request", {"code": secrets.token_urlsafe(12), "expiration": expires}))
+        if code == 403 and phone is not None:
+            invitation, until = query.core.groups.invite(group, query.device.phone, phone)
+            children.append(Node("add_request", {"code": invitation, "expiration": str(until)}))
         entries.append(Node("participant", attrs, children))
     return [Node(node.tag, {}, entries)]
 

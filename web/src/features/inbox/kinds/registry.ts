@@ -9,6 +9,7 @@ import StickerPart from '../media/StickerPart.vue'
 import VideoPart from '../media/VideoPart.vue'
 import ContactsPart from './ContactsPart.vue'
 import DeletedPart from './DeletedPart.vue'
+import GroupInvitePart from './GroupInvitePart.vue'
 import ImagePart from './ImagePart.vue'
 import InteractivePart from './InteractivePart.vue'
 import LocationPart from './LocationPart.vue'
@@ -26,6 +27,7 @@ const PARTS: Record<string, Component> = {
   location: LocationPart,
   contacts: ContactsPart,
   poll: PollPart,
+  group_invite: GroupInvitePart,
   interactive: InteractivePart,
   button: InteractivePart
 }

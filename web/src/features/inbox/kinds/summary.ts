@@ -14,6 +14,7 @@ export const ICONS: Record<string, string> = {
   location: 'i-lucide-map-pin',
   contacts: 'i-lucide-user-round',
   poll: 'i-lucide-chart-bar-big',
+  group_invite: 'i-lucide-users',
   interactive: 'i-lucide-list',
   button: 'i-lucide-mouse-pointer-click',
   deleted: 'i-lucide-ban',
@@ -52,6 +53,7 @@ export function summary(message: Message, kindName: (type: string) => string, me
     place?.name ||
     cards?.map((card) => card.name.formatted_name).join(', ') ||
     message.poll?.question ||
+    message.group_invite?.name ||
     (message.document as { filename?: string | null } | null | undefined)?.filename ||
     kindName(message.type)
   )
