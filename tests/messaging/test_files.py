@@ -92,6 +92,23 @@ async def test_a_preview_that_came_with_a_text_is_shown(stage: Stage) -> None:
     assert "thumbnail" not in decoded.content["preview"]
 
 
+async def test_the_large_picture_of_a_link_is_fetched(stage: Stage) -> None:
+    message = Message()
+    part = message.extendedTextMessage
+    part.text, part.matchedText, part.title = "see https://a.example", "https://a.example", "A"
+    part.thumbnailDirectPath, part.mediaKey = "/v/t62/x?", b"k" * 32
+    part.thumbnailSHA256, part.thumbnailEncSHA256 = b"f" * 32, b"e" * 32
+    part.thumbnailWidth, part.thumbnailHeight = 1024, 538
+    await stage.deliver(stage.inbound("", raw=message.SerializeToString()))
+    (row,) = await stage.rows()
+    picture = (await stage.owner.get(f"/messages/{row['id']}")).json()["text"]["preview"]["picture"]
+    assert (picture["status"], picture["width"], picture["height"]) == ("pending", 1024, 538)
+    assert picture["size"] is None, "the message does not say"
+    forward = {"message_id": str(row["id"])}
+    copy = (await stage.send(type="forward", text=None, forward=forward)).json()
+    assert (copy["text"]["preview"]["title"], copy["text"]["preview"]["picture"]) == ("A", None)
+
+
 @pytest.mark.parametrize(
     ("kind", "fields", "code"),
     [

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import RowMapping
 
 from blazz.kit.db import Tx
+from blazz.kit.errors import BlazzError
 from blazz.media import service as media
 from blazz.media import worker as media_worker
 from blazz.media.tables import media as media_table
@@ -22,7 +23,7 @@ from tests.support.hosting import hosting, local, reply
 from tests.support.network import simulated_network
 from tests.support.product import Blazz, Number, running, text
 from tests.support.waiting import eventually
-from whatsim.language import EditContent
+from whatsim.language import EditContent, ForwardContent
 from whatsim.model import FaultSpec, FileContent, ImageContent, MessageView
 from whatsim.network import Network
 
@@ -61,7 +62,7 @@ class Talk:
     def file(self, message: MessageView) -> bytes:
         return self.network.media(self.customer, message.message_id)[0]
 
-    async def receive(self, content: FileContent | ImageContent) -> RowMapping:
+    async def receive(self, content: FileContent | ImageContent | ForwardContent) -> RowMapping:
         """Have the customer send a file; returns the stored message once its file is here."""
         known = {row["id"] for row in await self.blazz.messages()}
         await self.network.send_message(self.customer, self.number.phone, content)
@@ -234,7 +235,7 @@ async def test_a_text_shows_what_it_links_to_unless_the_host_is_slow_or_hostile(
     page += b'<meta name="description" content="All of it"><meta property="og:image" content="/a.jpg"></head>'
     answers = {
         "/": reply(page, Content_Type="text/html; charset=utf-8"),
-        "/a.jpg": reply(samples.picture()),
+        "/a.jpg": reply(samples.picture(size=(200, 160))),
         "/bomb": reply(page.replace(b"/a.jpg", b"/huge"), Content_Type="text/html"),
         "/huge": reply(samples.huge_png()),
         "/inside": reply(b"", "302 Found", Location="http://10.0.0.1/"),
@@ -253,8 +254,51 @@ async def test_a_text_shows_what_it_links_to_unless_the_host_is_slow_or_hostile(
         assert shown.details == {"link": host.url("/"), "title": "A & B", "has_picture": True}
         assert stored is not None
         assert (stored["description"], stored["thumbnail"][:23]) == ("All of it", "data:image/jpeg;base64,")
+        assert stored["picture"] is None, "a logo stays small"
         shown, _ = await preview("/bomb")
         assert (shown.details["title"], shown.details["has_picture"]) == ("A & B", False)
         shown, stored = await preview("/inside")
         assert "link" not in shown.details
         assert stored is None
+
+
+@pytest.mark.kind("link_preview", "send")
+@pytest.mark.kind("link_preview", "receive")
+async def test_the_large_picture_of_a_link_goes_both_ways(talk: Talk) -> None:
+    page = b'<html><head><title>Menu</title><meta property="og:image" content="/a.jpg"></head>'
+    answers = {"/": reply(page, Content_Type="text/html"), "/a.jpg": reply(samples.picture(size=(1200, 630)))}
+    async with hosting(lambda path: answers[path]) as host:
+        body = f"Today: {host.url('/')}"
+        ours = await talk.blazz.send(talk.number, talk.customer, "text", body=body, preview_url=True)
+        seen = await talk.shown(ours)
+    assert seen.media is not None
+    assert (seen.media.mimetype, seen.media.width, seen.media.height) == ("image/jpeg", 1024, 538)
+    large = talk.file(seen)
+    assert large.startswith(b"\xff\xd8")
+    (row,) = await talk.blazz.messages_of(ours)
+    kept = await talk.media_row(row)
+    assert await talk.blazz.media_store.read(kept["path"]) == large
+    picture = (await talk.view(row))["preview"]["picture"]
+    assert (picture["id"], picture["status"], picture["width"]) == (row["media_id"], "completed", 1024)
+
+    forwarded = await talk.receive(ForwardContent(seen.message_id))
+    assert await talk.blazz.media_store.read((await talk.media_row(forwarded))["path"]) == large
+    assert (await talk.view(forwarded))["preview"]["picture"]["height"] == 538
+    change = {"message_id": str(forwarded["id"])}
+    again = await talk.shown(await talk.blazz.send(talk.number, talk.customer, "forward", **change))
+    assert (again.body, again.details["has_picture"], again.media) == (body, True, None)
+
+
+async def test_a_preview_leaves_with_the_small_picture_when_the_large_one_cannot(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object) -> None:
+        raise BlazzError("media_store_full", "No room.", 507)
+
+    monkeypatch.setattr(media, "keep", full)
+    page = b'<html><head><title>Menu</title><meta property="og:image" content="/a.jpg"></head>'
+    answers = {"/": reply(page, Content_Type="text/html"), "/a.jpg": reply(samples.picture())}
+    async with hosting(lambda path: answers[path]) as host:
+        ours = await talk.blazz.send(talk.number, talk.customer, "text", body=host.url("/"), preview_url=True)
+        seen = await talk.shown(ours)
+    assert (seen.details["has_picture"], seen.media) == (True, None)

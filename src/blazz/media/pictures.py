@@ -20,6 +20,8 @@ MAX_PIXELS = 50_000_000  # 150 MB while decoded; larger than what phones send ov
 DAMAGED = (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, KeyError, OverflowError)
 _THUMBNAIL_PX = 150
 _PREVIEW_PX, _PREVIEW_MAX_PIXELS = 192, 12_000_000
+_LINK_PX = 1024
+_LINK_MIN_PX, _LINK_MAX_RATIO = 300, 4  # a narrower or flatter picture of a page is a logo, and stays small
 _PLACEHOLDER_PX = 20
 _JPEG_PX = 72  # the size that WhatsApp's clients put into a message
 _DRAFT_PX = 600  # a JPEG is decoded at this size or above: a quarter of time and memory
@@ -75,17 +77,36 @@ def jpeg_of(thumbnail: bytes) -> bytes | None:
         return None
 
 
-def preview_jpeg(content: bytes) -> bytes | None:
-    """Return a JPEG of 192 pixels of a stranger's picture, or None when it is none or too large (blocking, CPU)."""
+@dataclass(frozen=True, slots=True)
+class LinkPicture:
+    """The picture of a web page as two JPEGs: a small one of 192 pixels, and a large one of at most 1,024.
+
+    `large` is None, and `width` and `height` are 0, for one that is too small or too flat to be shown large.
+    """
+
+    small: bytes
+    large: bytes | None = None
+    width: int = 0
+    height: int = 0
+
+
+def link_picture(content: bytes) -> LinkPicture | None:
+    """Return what is shown of a stranger's picture, or None when it is none or too large (blocking, CPU)."""
     try:
         with warnings.catch_warnings(), Image.open(io.BytesIO(content), formats=list(FORMATS)) as image:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            if image.size[0] * image.size[1] > _PREVIEW_MAX_PIXELS:
+            width, height = image.size
+            if width * height > _PREVIEW_MAX_PIXELS:
                 return None
-            image.draft("RGB", (_PREVIEW_PX * 2, _PREVIEW_PX * 2))
-            small = flat(image)
+            image.draft("RGB", (_LINK_PX, _LINK_PX))
+            whole = flat(image)
+            whole.thumbnail((_LINK_PX, _LINK_PX))
+            small = whole.copy()
             small.thumbnail((_PREVIEW_PX, _PREVIEW_PX))
-            return _encoded(small, "JPEG", quality=70)
+            inline = _encoded(small, "JPEG", quality=70)
+            if width < _LINK_MIN_PX or width > _LINK_MAX_RATIO * height:
+                return LinkPicture(inline)
+            return LinkPicture(inline, _encoded(whole, "JPEG", quality=80), *whole.size)
     except (*DAMAGED, Image.DecompressionBombError):
         return None
 

@@ -126,7 +126,7 @@ def plan_download(
             reference=seal(json.dumps(secret).encode(), f"media:{media_id}"),
             mime_type=reference.mime_type[:100],
             filename=reference.filename[:255] if reference.filename else None,
-            size=reference.file_length,
+            size=reference.file_length or None,
             width=reference.width,
             height=reference.height,
             thumbnail=reference.thumbnail,

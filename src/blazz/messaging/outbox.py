@@ -207,7 +207,16 @@ def unwritten(tx: Tx, item: OutboxItem) -> Unwritten:
     return Unwritten(first["body"] or "", first["content"].get("form"))
 
 
-def encode_previewed(tx: Tx, item: OutboxItem, preview: Mapping[str, Any]) -> bytes:
+@dataclass(frozen=True, slots=True)
+class LargePicture:
+    """The large picture of a text's preview: our file, and what its upload gave."""
+
+    media_id: uuid.UUID
+    uploaded: Uploaded
+    facts: MediaFacts
+
+
+def encode_previewed(tx: Tx, item: OutboxItem, preview: Mapping[str, Any], large: LargePicture | None = None) -> bytes:
     """Keep the preview of a text (empty when there is none) and return the message's bytes.
 
     Raises LookupError when it is gone.
@@ -215,11 +224,13 @@ def encode_previewed(tx: Tx, item: OutboxItem, preview: Mapping[str, Any]) -> by
     row = _message_of(tx, item)
     if row["deleted_at"] is None:
         content = {**row["content"], "preview": dict(preview)}
-        repository.change_message(tx, item.workspace_id, item.message_id, {"content": content})
+        columns = {"content": content, "media_id": large.media_id if large is not None else None}
+        repository.change_message(tx, item.workspace_id, item.message_id, columns)
         if preview:
             data = {"message_id": str(item.message_id), "chat_id": str(item.chat_id)}
             events.append(tx, "message.updated", data, workspace_id=item.workspace_id, account_id=item.account_id)
-    return _encode(tx, row, {"preview": dict(preview)})
+    more = {"preview": dict(preview)}
+    return _encode(tx, row, more) if large is None else _encode(tx, row, more, large.facts, large.uploaded)
 
 
 def encode_uploaded(tx: Tx, item: OutboxItem, uploaded: Uploaded, facts: MediaFacts) -> bytes:

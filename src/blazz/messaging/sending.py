@@ -62,9 +62,10 @@ def send(tx: Tx, request: SendMessage, sender: Sender) -> Queued:
     kind = kinds.BY_NAME[request.type]
     chat, account = _target(tx, request)
     sender = _patient(sender, account)
-    draft = kind.draft(request.content, ChatLookup(tx, chat))
+    lookup = ChatLookup(tx, chat)
+    draft = kind.draft(request.content, lookup)
     if draft.kind is not None:
-        kind, draft = _copy(kinds.BY_NAME[draft.kind], draft)
+        kind, draft = _copy(kinds.BY_NAME[draft.kind], draft, lookup)
     quoted = request.context.message_id if request.context is not None else None
     quoted_id = _quoted_id(tx, quoted, chat.id) if quoted is not None else None
     content: dict[str, Any] = {**draft.content, **_around(tx, request, kind, draft, chat)}
@@ -120,13 +121,16 @@ def send(tx: Tx, request: SendMessage, sender: Sender) -> Queued:
     return Queued(row, drafted, is_group(chat.address))
 
 
-def _copy(kind: kinds.Kind, draft: kinds.Draft) -> tuple[kinds.Kind, kinds.Draft]:
-    """Return kind and draft of a forwarded message."""
+def _copy(kind: kinds.Kind, draft: kinds.Draft, lookup: kinds.Lookup) -> tuple[kinds.Kind, kinds.Draft]:
+    """Return kind and draft of a forwarded message. Its file goes along, the large picture of a preview does not."""
     if not kind.forwards:
         text = f"A message of type {kind.name} cannot be forwarded."
         raise kinds.refuse("not_forwardable", text, "forward", "message_id")
+    media_id = draft.media_id if kind.media_class is not None else None
+    if media_id is not None:
+        lookup.file(media_id)
     content = {**kind.copied(draft.content), "context": draft.content["context"]}
-    return kind, replace(draft, content=content)
+    return kind, replace(draft, content=content, media_id=media_id)
 
 
 def _announce(tx: Tx, row: dict[str, Any], target: Row | None) -> events.EventDraft:

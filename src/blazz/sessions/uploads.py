@@ -8,6 +8,8 @@ import time
 import uuid
 from collections.abc import Callable
 
+import structlog
+
 from blazz._generated.engine import engine_pb2 as pb
 from blazz.cluster import ownership
 from blazz.engine_client import EngineClient, EngineError, EngineGone, UnknownOutcome
@@ -17,24 +19,29 @@ from blazz.kit.errors import BlazzError
 from blazz.kit.files import private_directory
 from blazz.kit.settings import Settings
 from blazz.media import service as media
+from blazz.media.inspection import digest_file
 from blazz.media.store import MediaStore
+from blazz.messaging import kinds
 from blazz.messaging import outbox as messaging
 from blazz.messaging.kinds import MediaFacts, Uploaded
 from blazz.messaging.outbox import OutboxItem
 from blazz.providers.base import NotSent, Outcome, Rejected
 from blazz.providers.whatsapp_web import outcome
-from blazz.sessions.previews import Previews
+from blazz.sessions.previews import Preview, Previews
 from blazz.sessions.registry import Session
 
+_log = structlog.get_logger(__name__)
 MEDIA_CLASSES: dict[str, pb.MediaType] = {
     "image": pb.MEDIA_TYPE_IMAGE,
     "video": pb.MEDIA_TYPE_VIDEO,
     "audio": pb.MEDIA_TYPE_AUDIO,
     "document": pb.MEDIA_TYPE_DOCUMENT,
     "sticker": pb.MEDIA_TYPE_IMAGE,
+    "link_picture": pb.MEDIA_TYPE_LINK_THUMBNAIL,
 }
 _PATIENCE_S = 3.0  # for a file that is being converted, before the message goes back to the outbox for a while
 _LOOK_AGAIN_S = 1.0
+_PICTURE_S = 10.0  # for the upload of a preview's large picture; without it the message leaves with the small one
 
 
 class Uploads:
@@ -62,9 +69,10 @@ class Uploads:
         try:
             scope = Workspace(item.workspace_id)
             wanted = await self._database.read(scope, messaging.unwritten, item)
-            if item.media_id is None:
+            if kinds.BY_NAME[item.kind].media_class is None or item.media_id is None:
                 preview = await self._previews.of(wanted.body)
-                return await self._database.write(scope, self._store_text, session, item, preview)
+                large = await self._large_picture(client, session, preview)
+                return await self._database.write(scope, self._store_text, session, item, preview, large)
             source = await self._file(item.workspace_id, item.media_id, wanted.form)
             facts = MediaFacts(
                 source.mime_type, source.filename, source.width, source.height, source.thumbnail, source.details
@@ -81,6 +89,36 @@ class Uploads:
             return Rejected(error.code, error.detail)
         except (OSError, LookupError):
             return Rejected("media_missing", "The file of this message is gone.")
+
+    async def _large_picture(
+        self, client: EngineClient, session: Session, preview: Preview
+    ) -> messaging.LargePicture | None:
+        """Keep and upload the large picture of a preview; None without one, and when WhatsApp does not take it."""
+        picture = preview.picture
+        if picture is None or picture.large is None:
+            return None
+        scope, name = Workspace(session.workspace_id), f"out/{uuid.uuid4().hex}"
+        path = self._directory / name
+        private_directory(path.parent)
+        try:
+            await self._media_store.run(path.write_bytes, picture.large)
+            sha256, size = await self._media_store.run(digest_file, path)
+            row = await media.keep(
+                self._database, self._media_store, scope, path, sha256, size, "preview.jpg", "image/jpeg"
+            )
+            async with asyncio.timeout(_PICTURE_S):
+                reply = await client.upload(session.ref, name, MEDIA_CLASSES["link_picture"])
+        except (EngineGone, UnknownOutcome):
+            raise
+        except (EngineError, BlazzError, OSError, TimeoutError) as error:
+            _log.warning(
+                "large picture of a preview not uploaded", account=str(session.account_id), error=str(error)[:200]
+            )
+            return None
+        finally:
+            path.unlink(missing_ok=True)
+        facts = MediaFacts("image/jpeg", width=picture.width, height=picture.height)
+        return messaging.LargePicture(uuid.UUID(str(row["id"])), _uploaded(reply), facts)
 
     async def _file(
         self, workspace_id: uuid.UUID, media_id: uuid.UUID, form: media.Task | None
@@ -111,14 +149,7 @@ class Uploads:
             reply = await client.upload(session.ref, name, MEDIA_CLASSES[kind])
         finally:
             path.unlink(missing_ok=True)
-        return Uploaded(
-            url=reply.url,
-            direct_path=reply.direct_path,
-            media_key=reply.media_key,
-            file_enc_sha256=reply.file_enc_sha256,
-            file_sha256=reply.file_sha256,
-            file_length=reply.file_length,
-        )
+        return _uploaded(reply)
 
     @staticmethod
     def _store(tx: Tx, session: Session, item: OutboxItem, uploaded: Uploaded, facts: MediaFacts) -> bytes | Outcome:
@@ -129,9 +160,22 @@ class Uploads:
         return payload
 
     @staticmethod
-    def _store_text(tx: Tx, session: Session, item: OutboxItem, preview: dict[str, str]) -> bytes | Outcome:
+    def _store_text(
+        tx: Tx, session: Session, item: OutboxItem, preview: Preview, large: messaging.LargePicture | None
+    ) -> bytes | Outcome:
         if ownership.check(tx, [(session.account_id, session.epoch)]):
             return NotSent("stale_epoch")
-        payload = messaging.encode_previewed(tx, item, preview)
+        payload = messaging.encode_previewed(tx, item, preview.content, large)
         messaging.store_payload(tx, item, payload)
         return payload
+
+
+def _uploaded(reply: pb.UploadReply) -> Uploaded:
+    return Uploaded(
+        url=reply.url,
+        direct_path=reply.direct_path,
+        media_key=reply.media_key,
+        file_enc_sha256=reply.file_enc_sha256,
+        file_sha256=reply.file_sha256,
+        file_length=reply.file_length,
+    )

@@ -203,5 +203,11 @@ def media_of(kind: str, media: MediaMessage) -> dict[str, Any] | None:
 
 
 def media_of_reading(reading: Reading) -> dict[str, Any] | None:
-    """Return `media_of` for a message that was read."""
-    return media_of(reading.type, reading.media) if reading.media is not None else None
+    """Return `media_of` for a message that was read; of a text it is the large picture of what it links to."""
+    if reading.media is not None:
+        return media_of(reading.type, reading.media)
+    preview = reading.preview
+    if preview is None or preview.direct_path is None or preview.media_key is None:
+        return None
+    found = {"kind": "link_picture", "mimetype": "image/jpeg", "path": preview.direct_path}
+    return {**found, "key": preview.media_key.hex(), "width": preview.width, "height": preview.height}

@@ -166,15 +166,15 @@ def _prepared(content: e2e.Message, stanza_type: str = "text", *, secret: bool =
     if secret:
         content.about = kinds.MessageContext(secret=message_secret.new_secret())
     reading = e2e.read(content)
-    media = media_of_reading(reading)
+    is_file = reading.media is not None
     return Prepared(
         content.encode(),
         reading.type,
         reading.body,
-        "media" if media else stanza_type,
-        reading.type if media else "",
+        "media" if is_file else stanza_type,
+        reading.type if is_file else "",
         reading.quoted_id,
-        media,
+        media_of_reading(reading),
     )
 
 

@@ -154,6 +154,14 @@ class ExtendedTextMessage(Record):
     description: str | None = protobuf.text(5)
     title: str | None = protobuf.text(6)
     thumbnail: bytes | None = blob(16)
+    # a large picture of the page, on the media host
+    direct_path: str | None = protobuf.text(19)
+    file_sha256: bytes | None = blob(20)
+    file_enc_sha256: bytes | None = blob(21)
+    media_key: bytes | None = blob(22)
+    media_key_timestamp: int | None = uint(23)
+    height: int | None = uint(24)
+    width: int | None = uint(25)
 
 
 @dataclass(slots=True)
@@ -274,6 +282,7 @@ class Reading:
     media: MediaMessage | None = None
     quoted_id: str | None = None
     hidden: bool = False
+    preview: ExtendedTextMessage | None = None
 
 
 def pad(plain: bytes) -> bytes:
@@ -311,7 +320,7 @@ def read(content: Message) -> Reading:
     if content.conversation is not None:
         return Reading("text", content.conversation)
     if (extended := content.extended_text) is not None:
-        return Reading("text", extended.text or "", quoted_id=_quoted(extended.context))
+        return Reading("text", extended.text or "", quoted_id=_quoted(extended.context), preview=extended)
     if (image := content.image) is not None:
         return Reading("image", image.caption or "", image, _quoted(image.context))
     if (video := content.video or content.video_note) is not None:

@@ -19,6 +19,7 @@ KEY_INFO = {
     "video": b"WhatsApp Video Keys",
     "audio": b"WhatsApp Audio Keys",
     "document": b"WhatsApp Document Keys",
+    "link_picture": b"WhatsApp Link Thumbnail Keys",
     "history": b"WhatsApp History Keys",
     "app_state": b"WhatsApp App State Keys",
 }

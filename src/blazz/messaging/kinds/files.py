@@ -147,6 +147,20 @@ class FileKind(Kind):
         )
 
 
+def plain_part(file: Any) -> MediaPart:
+    """Return what is shown of a picture that only accompanies a message."""
+    return MediaPart.model_construct(
+        id=file.id,
+        mime_type=file.mime_type,
+        status=file.status,
+        failure=file.failure,
+        size=file.size,
+        width=file.width,
+        height=file.height,
+        thumbnail=_data_url(file.thumbnail),
+    )
+
+
 def seconds_of(outgoing: Outgoing) -> int:
     """Return the length of what plays, in whole seconds, at least one; 0 when it is not known."""
     known = (outgoing.media.details.get("seconds") if outgoing.media else None) or outgoing.content.get("seconds") or 0

@@ -30,8 +30,6 @@ class Forward(Kind):
         if _around(row).get("view_once"):
             text = "What may be seen only once cannot be forwarded."
             raise refuse("not_forwardable", text, "forward", "message_id")
-        if row["media_id"] is not None:
-            lookup.file(row["media_id"])
         kept = {**row["content"], "context": {"forwarded": score(row)}}
         return Draft(row["body"], kept, row["media_id"], kind=row["kind"])
 

@@ -167,7 +167,7 @@ function findMedia(cache: QueryClient, plan: Plan): void {
   if (plan.media.size === 0) return
   const pages = cache.getQueriesData<Pages<Message>>({ queryKey: ['messages'] }).flatMap(([, found]) => found?.pages ?? [])
   for (const message of pages.flatMap((page) => page.data)) {
-    const file = message.image ?? message.video ?? message.audio ?? message.document ?? message.sticker
+    const file = message.image ?? message.video ?? message.audio ?? message.document ?? message.sticker ?? message.text?.preview?.picture
     if (file && plan.media.has(file.id) && !plan.messages.has(message.id)) plan.changed.set(message.id, message.chat_id)
   }
 }

@@ -3,8 +3,9 @@ import type { Message } from '@/api/types'
 
 export type MediaContent = NonNullable<Message['video']>
 
+/** A message's file; of a text it is the large picture of the page that it links to. */
 export const mediaOf = (message: Message): MediaContent | null =>
-  message.image ?? message.video ?? message.audio ?? message.document ?? message.sticker ?? null
+  message.image ?? message.video ?? message.audio ?? message.document ?? message.sticker ?? message.text?.preview?.picture ?? null
 
 /** "0:07", "12:30", "1:02:03". */
 export function clock(seconds: number): string {
