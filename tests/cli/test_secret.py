@@ -170,7 +170,7 @@ async def test_a_key_file_is_not_changed_under_running_roles(database: Database,
     sign = SignOfLife(database, "worker")
     await database.write(SCOPE, sign._sign)
     with pytest.raises(BlazzError, match="roles_alive"):
-        await commands._with_key_files(database, Settings(data_dir=tmp_path))
+        await commands._with_key_files(database, Settings(data_dir=tmp_path, database_url="postgresql://host/blazz"))
     assert load_keys(tmp_path, None, None, create=False) == keys
 
 

@@ -153,10 +153,34 @@ async def test_what_is_half_or_other_in_the_new_place_is_decided_by_the_name(sto
 async def test_a_bucket_that_does_not_answer_is_named(
     store: MediaStore, tmp_path: Path, values: dict[str, Any]
 ) -> None:
+    assert store.second is not None
+    files = await filled(store.second)
     missing = Backend.bucket(Settings(data_dir=tmp_path, **{**values, "media_s3_bucket": "nowhere"}))
-    with pytest.raises(BlazzError, match="media_store_failed") as caught:
-        await moving.move(missing, store.backend, store.scratch, lambda _: None)
-    assert "s3://nowhere" in caught.value.detail
+    for source, target in ((missing, store.second), (store.second, missing)):
+        with pytest.raises(BlazzError, match="media_store_failed") as caught:
+            await moving.move(source, target, store.scratch, lambda _: None)
+        assert "s3://nowhere" in caught.value.detail
+        assert "NoSuchBucket" in caught.value.detail
+    await assert_readable(store, files)
+
+
+async def test_a_file_that_is_removed_meanwhile_is_no_problem(
+    store: MediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store.second is not None
+    files = await filled(store.second)
+    gone = next(iter(files))
+    listed = store.second.list
+
+    async def late(prefix: str) -> AsyncIterator[Any]:
+        async for page in listed(prefix):
+            await store.delete(gone)
+            yield page
+
+    monkeypatch.setattr(store.second, "list", late)
+    done = await moved(store)
+    assert (done.files, done.problems) == (len(files) - 1, {})
+    assert gone not in await keys(store.backend)
 
 
 @pytest.mark.parametrize("second", ["disk", "s3"])

@@ -121,7 +121,7 @@ def _copy(settings: Settings, to: str) -> None:
         rows = copying.copy(
             settings.database_path,
             target,
-            lambda table, count: line(f"  {table}: {count}"),
+            lambda table, count: line(f"  {table}: {count}") if count else None,
             before_end=lambda: set_mode(settings.data_dir, "instances" if private else "moved"),
         )
         line(f"{rows} rows are in {targets.name(target)}, the same as in {settings.database_path}.")

@@ -78,7 +78,8 @@ async def _with_key_files(database: Database, settings: Settings) -> Resealed:
     from blazz.kit import secret_keys
     from blazz.kit.db import Platform
 
-    alive = await database.read(Platform("blazz secret rotate"), live_roles)
+    on_server = settings.database_url is not None  # a SQLite file that we could open has nobody else
+    alive = await database.read(Platform("blazz secret rotate"), live_roles) if on_server else []
     if alive:
         names = ", ".join(f"{one.role} {one.id} on {one.host}" for one in alive[:5])
         raise conflict(

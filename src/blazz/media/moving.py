@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,7 +76,7 @@ async def _page(source: Backend, target: Backend, page: Sequence[StoredObject], 
             problem = await _move_one(source, target, one, scratch / str(uuid7()))
             if problem is None:
                 moved.files, moved.bytes = moved.files + 1, moved.bytes + one.size
-            else:
+            elif problem:
                 moved.problems[one.key] = problem
 
     working = [asyncio.create_task(work(), name="media-move") for _ in range(_AT_ONCE)]
@@ -89,14 +89,26 @@ async def _page(source: Backend, target: Backend, page: Sequence[StoredObject], 
 
 
 async def _move_one(source: Backend, target: Backend, one: StoredObject, passing: Path) -> str | None:
-    """Move a file by way of `passing`; returns why it stayed, or None."""
+    """Move a file by way of `passing`; returns why it stayed, None when it was moved, "" when it is not there."""
     try:
-        with contextlib.suppress(FileNotFoundError):  # removed, or moved by another run, a moment ago
+        with _naming(source):
             await source.check_out(one.key, passing)
-            return await _put(source, target, one.key, passing)
-        return None
+        return await _put(source, target, one.key, passing)
+    except FileNotFoundError:  # removed, or moved by another run, a moment ago
+        return ""
     finally:
         await asyncio.to_thread(passing.unlink, missing_ok=True)
+
+
+@contextlib.contextmanager
+def _naming(place: Backend) -> Iterator[None]:
+    """Say of a failure where it happened, and why."""
+    try:
+        yield
+    except BlazzError as error:
+        if isinstance(error.__cause__, Exception):
+            raise unavailable_place(place, error.__cause__) from error
+        raise
 
 
 async def _put(source: Backend, target: Backend, key: str, file: Path) -> str | None:
@@ -110,7 +122,8 @@ async def _put(source: Backend, target: Backend, key: str, file: Path) -> str | 
             return f"{target.name} has other content under this name, which is the one that is read"
         there = None  # by its name we know which of the two is right
     if there is None:
-        await target.put(key, file)
+        with _naming(target):
+            await target.put(key, file)
         failpoints.reach("media.moved_unverified")
         there = await digest_at(target, key)
     else:
