@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, expect
 
 from tests.e2e.axe import violations
 from tests.e2e.pictures import screenshot
-from tests.e2e.support import Demo, Inbox, Phone, coffee_picture, until
+from tests.e2e.support import Demo, Inbox, Phone, coffee_picture, tick, until
 from tests.media import samples
 
 pytestmark = [pytest.mark.browser, pytest.mark.engine]
@@ -127,3 +127,24 @@ def test_every_way_of_sending_a_file_reaches_the_phone(inbox: Inbox, demo: Demo)
     shown = _attach(inbox, "Video", "words.txt", "text/plain", b"words")
     expect(page.get_by_role("alert")).to_contain_text("This file is no video")
     expect(shown).to_have_count(0)
+
+
+@pytest.mark.kind("edit", "page")
+def test_a_caption_is_written_and_changed_where_texts_are(inbox: Inbox, demo: Demo) -> None:
+    intan = demo.phone("628110000208", "Intan Permata")
+    intan.write("Do you have a picture?")
+    conversation = inbox.open_chat("Intan Permata")
+    _attach(inbox, "Picture", "shop.jpg", "image/jpeg", samples.picture())
+    inbox.page.get_by_role("button", name="Send", exact=True).click()
+    picture = _arrived(intan, "image")["message_id"]
+    mine = conversation.get_by_role("article").filter(has=inbox.page.get_by_test_id("message-picture"))
+    expect(tick(mine, "Delivered")).to_be_visible()
+    for before, caption in (("", "Our shpo"), ("Our shpo", "Our shop")):
+        mine.hover()
+        mine.locator("xpath=..").get_by_role("button", name="More actions", exact=True).click()
+        inbox.page.get_by_role("menuitem", name="Edit", exact=True).click()
+        expect(inbox.composer).to_have_value(before)
+        inbox.reply(caption)
+        expect(mine).to_contain_text(caption)
+        intan.shows(picture, "the caption", lambda message, caption=caption: message["body"] == caption)
+    expect(mine).to_contain_text("edited")
