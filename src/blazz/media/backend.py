@@ -132,7 +132,7 @@ def failed() -> BlazzError:
 
 def unavailable_place(place: Backend, error: Exception) -> BlazzError:
     """Return the error for a backend that does not answer a listing or a look, in words for operators."""
-    reason = " ".join(str(error).split())[:400]  # an S3 service answers with lines of XML
+    reason = " ".join(str(error).split())[:800]  # an S3 service answers with lines of XML
     return BlazzError("media_store_failed", f"{place.name} does not answer as it should ({reason}).", 503)
 
 
