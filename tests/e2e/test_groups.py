@@ -128,7 +128,7 @@ def test_an_invitation_is_joined_by_a_button(inbox: Inbox, demo: Demo) -> None:
 
 def test_status_posts_and_channels_are_shown_where_they_are_wanted(inbox: Inbox, demo: Demo) -> None:
     page = inbox.page
-    page.goto("/settings")
+    page.get_by_role("link", name="Settings", exact=True).click()
     settings = page.get_by_test_id("inbound-settings")
     settings.get_by_role("switch", name="Show status posts").click()
     settings.get_by_role("switch", name="Show channels").click()
@@ -137,7 +137,7 @@ def test_status_posts_and_channels_are_shown_where_they_are_wanted(inbox: Inbox,
     demo.phones.post(f"/phones/{CITRA}/status", json={"body": "Roasting today"}).raise_for_status()
     posted = {"body": "Harvest report", "followers": [BUSINESS]}
     demo.phones.post("/channels/120363000000000002@newsletter/messages", json=posted).raise_for_status()
-    page.goto("/inbox")
+    page.get_by_role("link", name="Inbox").first.click()
     status = inbox.open_chat("Status updates")
     expect(bubble(status, "Roasting today").get_by_test_id("sender")).to_have_text("Citra Dewi")
     expect(page.get_by_test_id("group-closed")).to_have_text("Posts can be read here, but not answered.")
