@@ -17,7 +17,7 @@ from blazz.groups import service, storing
 from blazz.groups.facts import GroupChange, GroupFacts, Member, Person
 from blazz.kit.db import Platform, Tx, Workspace, metadata
 from blazz.kit.time import utc_now
-from blazz.messaging import identities
+from blazz.messaging import changes, identities
 from tests.messaging.stage import Stage
 from tests.support.app import Person as User
 
@@ -172,7 +172,7 @@ async def test_doubles_in_a_group_are_dropped(stage: Stage) -> None:
 async def test_a_failing_unit_leaves_everything_under_the_number(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     await store(stage, facts(Member(AYU, "admin")))
     await stage.deliver(stage.inbound("hello all", phone=PHONE, **IN_GROUP))
-    monkeypatch.setattr(identities.changes, "follow_person", lambda *_: (_ for _ in ()).throw(RuntimeError("cut")))
+    monkeypatch.setattr(changes, "follow_person", lambda *_: (_ for _ in ()).throw(RuntimeError("cut")))
     with pytest.raises(RuntimeError):
         await learn(stage)
     assert "messages.author" in await where_it_stands(stage, OLD)

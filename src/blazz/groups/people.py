@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 
 from blazz.contacts import service as contacts
 from blazz.contacts.by_address import canonical
@@ -65,5 +66,5 @@ def change_under_lids(tx: Tx, workspace_id: uuid.UUID, change: GroupChange) -> G
     def known(person: Person) -> Person:
         return person.under(lids.get((workspace_id, person.address)))
 
-    moved = {name: tuple(known(person) for person in people) for name, people in change.moves.items()}
+    moved: dict[str, Any] = {name: tuple(known(person) for person in people) for name, people in change.moves.items()}
     return replace(change, **moved, actor=known(change.actor) if change.actor else None)

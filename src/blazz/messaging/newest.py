@@ -102,8 +102,8 @@ def _flush(tx: Tx, items: Sequence[NewestMessage | _Told]) -> None:
         chat_id = item.chat.id
         last[chat_id] = item
         moments[chat_id] = max(moments.get(chat_id, item.at), item.at)
-        counts = not item.from_me and feed_kind(item.chat.address) is None
-        unread[chat_id] = unread.get(chat_id, 0) + counts
+        is_new = not item.from_me and feed_kind(item.chat.address) is None
+        unread[chat_id] = unread.get(chat_id, 0) + is_new
         if item.address is not None:
             addresses[chat_id] = item.address
     rows = [

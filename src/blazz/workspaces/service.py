@@ -118,7 +118,7 @@ def change(
     *,
     name: str | None = None,
     timezone: str | None = None,
-    settings: Mapping[str, str] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Workspace:
     """Change name, time zone or single settings. Raises BlazzError `not_found`, `role_not_allowed`, `invalid_timezone`.
 

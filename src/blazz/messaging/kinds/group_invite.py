@@ -49,7 +49,11 @@ class GroupInvite(Kind):
         part = message.groupInviteMessage
         if not part.groupJID.endswith(_GROUP) or not part.inviteCode:
             return Decoded(UNSUPPORTED, None, {"kind": field})
-        content = {"address": part.groupJID[:64], "code": part.inviteCode[:256], "name": part.groupName[:128]}
+        content: dict[str, Any] = {
+            "address": part.groupJID[:64],
+            "code": part.inviteCode[:256],
+            "name": part.groupName[:128],
+        }
         if 0 < part.inviteExpiration <= _LAST_S:
             content["expires_s"] = part.inviteExpiration
         return Decoded("group_invite", part.caption or None, content)
