@@ -12,6 +12,8 @@ from PIL import Image
 
 from blazz.cluster.commands import OnWhatsApp
 from blazz.cluster.people_commands import ProfileChange
+from blazz.contacts import kept
+from blazz.kit.db import Workspace
 from blazz.kit.errors import conflict, unavailable
 from tests.messaging.stage import Stage
 from tests.support.app import Person, problem
@@ -114,6 +116,35 @@ async def test_blocking_happens_on_whatsapp_first_and_is_kept_with_who_did_it(st
     problem(await owner.post(f"{path}/block?account_id={uuid.uuid4()}"), 404, "not_found")
     problem(await owner.post(f"/contacts/{uuid.uuid4()}/block"), 404, "not_found")
     problem(await owner.get(f"{path}/picture"), 404, "not_found")
+
+
+@pytest.mark.every_database
+async def test_people_who_are_blocked_and_no_contacts_stand_in_the_block_list(stage: Stage) -> None:
+    owner, stranger, other = stage.owner, f"{LID}@lid", "628110000999@s.whatsapp.net"
+    scope = Workspace(owner.workspace_id)
+
+    async def told(work: Any, *arguments: Any) -> None:
+        await owner.running.database.write(scope, work, stage.account_id, *arguments)
+
+    async def others() -> dict[str, str | None]:
+        listed = (await owner.get(f"/accounts/{stage.account_id}/block-list")).json()
+        return {one["address"]: one["name"] for one in listed["others"]}
+
+    await told(kept.note_names, {other: "Annoying\x00"})
+    await told(kept.note_blocks, [stranger, other])
+    assert await others() == {stranger: None, other: "Annoying\ufffd"}
+    await told(kept.note_blocks, [stranger, other])
+    await told(kept.change_blocks, [], [other, "1@lid"])
+    assert await others() == {stranger: None}
+    # they become a contact here: now it is that contact who is blocked
+    contact = await one_contact(stage)
+    assert contact["blocked_by"] == [str(stage.account_id)]
+    listed = (await owner.get(f"/accounts/{stage.account_id}/block-list")).json()
+    assert (listed["data"], listed["others"]) == ([contact["id"]], [])
+    entries = (await owner.get(f"/contacts/{contact['id']}/history")).json()["data"]
+    assert [entry["event"] for entry in entries] == ["blocked"]
+    await told(kept.note_blocks, [])
+    assert await others() == {}
 
 
 async def test_looking_at_a_chat_is_told_and_never_fails(stage: Stage, asked: Asked) -> None:

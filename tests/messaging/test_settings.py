@@ -201,6 +201,35 @@ async def test_older_messages_are_asked_for_from_the_oldest_one(owner: Person) -
     assert (await owner.get(f"/accounts/{stage.account_id}/history")).json()["state"] == "none"
 
 
+@pytest.mark.every_database
+async def test_a_name_of_the_phones_address_book_waits_for_whoever_has_it(owner: Person) -> None:
+    stage = await Stage.build(owner)
+    lid, phone = "100000000000777@lid", "628110000777@s.whatsapp.net"
+    await from_phone(stage, in_book(phone, "Ibu Sri", lid), in_book("628110000778@s.whatsapp.net", "Gone"))
+    await from_phone(stage, in_book("628110000778@s.whatsapp.net", ""))
+    assert (await owner.get("/contacts")).json()["data"] == [], "an address book makes no contacts"
+    await stage.deliver(stage.inbound("hello", phone=None, lid=lid.partition("@")[0]))
+    await stage.deliver(stage.inbound("hello", phone="+628110000778"))
+    await stage.deliver(stage.inbound("who is that", phone="+628110000779"))
+    made = await owner.post("/contacts", {"phone": "+628110000777"})
+    assert made.status_code == 201, made.text
+    found = (await owner.get("/contacts")).json()["data"]
+    named = {contact["identifiers"][0]["value"]: contact["book_name"] for contact in found}
+    assert named == {
+        lid.partition("@")[0]: "Ibu Sri",
+        "+628110000777": "Ibu Sri",
+        "+628110000778": None,
+        "+628110000779": None,
+    }
+
+
+def in_book(address: str, name: str, lid: str = "") -> tuple[tuple[str, ...], SyncActionValue]:
+    """An entry of the phone's address book."""
+    value = SyncActionValue()
+    value.contactAction.fullName, value.contactAction.lidJID = name, lid
+    return ("contact", address), value
+
+
 async def test_a_phone_that_does_not_answer_is_asked_again_and_then_people_are_told(owner: Person) -> None:
     stage = await three(owner)
     chat_id = (await chats(stage))["101"]["id"]

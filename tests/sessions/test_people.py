@@ -13,7 +13,7 @@ from PIL import Image as Drawing
 from blazz.accounts import profiles as own_profiles
 from blazz.accounts.tables import account_profiles
 from blazz.cluster.people_commands import ProfileChange
-from blazz.contacts import profiles, service
+from blazz.contacts import kept, profiles, service
 from blazz.contacts.tables import contact_history
 from blazz.events.ephemeral import EphemeralEvent, Ephemerals
 from blazz.kit.errors import BlazzError
@@ -114,6 +114,15 @@ async def test_blocking_is_done_on_whatsapp_and_its_list_is_followed(tmp_path: P
 
         await eventually(unblocked, what="the phone's own change")
         assert await events_of(blazz, who) == ["blocked", "unblocked"]
+        stranger = (await network.create_phone(name="Nobody here")).number
+        await network.people.block(number.phone, stranger, blocked=True)
+
+        async def listed() -> bool:
+            return len(await blazz.database.read(blazz.scope, kept.blocked_by, number.account_id)) == 1
+
+        await eventually(listed, what="a stranger on the block list")
+        await blazz.commands.sync_blocks(number.account_id)
+        assert await listed()
 
 
 async def test_a_number_hides_until_it_may_show_and_somebody_looks(tmp_path: Path) -> None:

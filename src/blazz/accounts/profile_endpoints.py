@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints
 
 from blazz.accounts import profiles, service
 from blazz.cluster.people_commands import ProfileChange
+from blazz.contacts import kept
 from blazz.contacts import profiles as people
 from blazz.identity.caller import Caller
 from blazz.identity.dependencies import needs
@@ -83,10 +84,19 @@ _WHATSAPP_NAMES = {
 }
 
 
+class BlockedStranger(Model):
+    """Somebody whom a number has blocked and who is no contact; `name` is that of the phone's address book."""
+
+    address: str
+    name: str | None
+    since: dt.datetime
+
+
 class BlockList(Model):
-    """The contacts that a number has blocked."""
+    """Whom a number has blocked: ids of contacts, and people who are no contacts."""
 
     data: list[uuid.UUID]
+    others: list[BlockedStranger]
 
 
 @router.get(
@@ -164,7 +174,7 @@ async def patch_account_privacy(
 
 @router.get(
     "/accounts/{account_id}/block-list",
-    summary="Contacts that a number has blocked",
+    summary="Whom a number has blocked",
     responses=problems(401, 403, 404, 422),
 )
 async def get_block_list(account_id: uuid.UUID, caller: ReaderDep, database: DatabaseDep) -> BlockList:
@@ -179,7 +189,7 @@ async def get_block_list(account_id: uuid.UUID, caller: ReaderDep, database: Dat
 async def sync_block_list(
     account_id: uuid.UUID, caller: WriterDep, database: DatabaseDep, commands: CommandsDep
 ) -> BlockList:
-    """People on it who are no contacts of the workspace are left out."""
+    """People on it who become contacts of the workspace later are blocked contacts then."""
     await database.read(caller.scope, service.get, account_id)
     await commands.sync_blocks(account_id)
     return await database.read(caller.scope, _blocked, account_id)
@@ -199,7 +209,11 @@ def _profile(tx: Tx, account_id: uuid.UUID) -> Profile:
 
 def _blocked(tx: Tx, account_id: uuid.UUID) -> BlockList:
     service.get(tx, account_id)
-    return BlockList(data=list(people.blocked_by(tx, account_id)))
+    strangers = kept.blocked_by(tx, account_id)
+    return BlockList(
+        data=list(people.blocked_by(tx, account_id)),
+        others=[BlockedStranger(address=one.address, name=one.name, since=one.since) for one in strangers],
+    )
 
 
 def _check_picture(tx: Tx, media_id: uuid.UUID) -> None:

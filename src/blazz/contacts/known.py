@@ -120,6 +120,11 @@ class Known:
         """Note an entry of a contact's history."""
         self._history.append(history.Entry(workspace_id, contact_id, event, reason, data))
 
+    @property
+    def added(self) -> Sequence[dict[str, Any]]:
+        """The identifiers that somebody has got, as rows."""
+        return list(self._added.values())
+
     def write(self, tx: Tx) -> None:
         """Write everything that was noted, with its events."""
         if self._contacts:

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 
 from blazz import events
-from blazz.contacts import history, repository, repository_history, repository_profiles
+from blazz.contacts import history, kept, repository, repository_history, repository_profiles
 from blazz.contacts.known import Known
 from blazz.contacts.peers import Merge, Peer, Resolution
 from blazz.kit.db import Tx
@@ -28,6 +28,7 @@ def resolve(tx: Tx, peers: Iterable[Peer]) -> Resolution:
     for peer in wanted:
         resolution.contact_ids[peer] = _resolve_one(peer, known, resolution)
     known.write(tx)
+    kept.take_over(tx, known.added)
     replaced = {merge.loser: merge.winner for merge in resolution.merges}
     if replaced:
         both = {*replaced, *replaced.values()}

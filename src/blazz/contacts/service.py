@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from blazz import events
-from blazz.contacts import history, repository
+from blazz.contacts import history, kept, repository
 from blazz.contacts.resolve import Peer, resolve
 from blazz.contacts.views import Contact, ContactSummary, Identifier, contact_views, identifiers, summaries
 from blazz.kit.db import Tx
@@ -44,9 +44,9 @@ def create(tx: Tx, phone: str, name: str | None) -> Contact:
     contact_id, now = uuid7(), utc_now()
     own = {"workspace_id": tx.workspace_id, "created_at": now}
     repository.insert_contacts(tx, [{**own, "id": contact_id, "name": name, "push_name": None, "updated_at": now}])
-    repository.insert_identifiers(
-        tx, [{**own, "id": uuid7(), "contact_id": contact_id, "kind": "phone", "value": phone}]
-    )
+    added = [{**own, "id": uuid7(), "contact_id": contact_id, "kind": "phone", "value": phone}]
+    repository.insert_identifiers(tx, added)
+    kept.take_over(tx, added)
     events.append(tx, "contact.created", {"contact_id": str(contact_id), "identifiers": {"phone": phone}})
     return get(tx, contact_id)
 

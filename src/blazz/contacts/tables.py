@@ -66,3 +66,15 @@ contact_blocks = scoped_table(
     same_workspace("account_id", "accounts"),
     Index(None, "workspace_id", "contact_id"),
 )
+
+# What a number's phone knows of people, be they contacts here or not. Of contacts, `contact_blocks` has the blocks.
+phone_people = scoped_table(
+    "phone_people",
+    Column("account_id", Uuid(), nullable=False),
+    Column("address", Key(64), nullable=False),  # ...@lid or ...@s.whatsapp.net
+    Column("book_name", String(128), nullable=True),  # in the phone's address book
+    Column("blocked_at", UtcDateTime(), nullable=True),
+    UniqueConstraint("workspace_id", "account_id", "address"),
+    same_workspace("account_id", "accounts"),
+    Index(None, "workspace_id", "address"),
+)

@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 
 from blazz import events
 from blazz._generated.wa.waSyncAction.WAWebProtobufSyncAction_pb2 import SyncActionValue
-from blazz.contacts import profiles
+from blazz.contacts import kept, profiles
 from blazz.contacts import service as contacts
 from blazz.kit.db import Tx
 from blazz.kit.ids import uuid7
@@ -56,6 +56,8 @@ def store(tx: Tx, account_id: uuid.UUID, changes: Sequence[Change]) -> None:
     batch = _Batch(tx, account_id, wanted)
     for index, value in wanted:
         _HANDLERS[index[0]](batch, index[1:], value)
+    if batch.names:
+        kept.note_names(tx, account_id, batch.names)
 
 
 def note_seen(tx: Tx, account_id: uuid.UUID, collection: str, version: int) -> None:
@@ -101,6 +103,8 @@ class _Batch:
         if ids and chat_ids:
             for row in sql.messages_of_chats(tx, tx.workspace_id, chat_ids, ids):
                 self._messages[row["chat_id"], row["wa_message_id"], row["from_me"]] = dict(row)
+        self.names: dict[str, str] = {}
+        """Names of the address book by address, whether they are contacts here or not."""
         self.labels: dict[str, dict[str, Any]] = {}
         self.carried: set[tuple[uuid.UUID, uuid.UUID]] = set()
         if any(index[0] in ("label_edit", "label_jid") for index, _ in changes):
@@ -184,10 +188,11 @@ def _mark(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
 
 
 def _contact(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
-    found = (batch.contact(address) for address in _addresses_of_contact(index, value))
-    contact_id = next((one for one in found if one is not None), None)
+    addresses = [without_device(one) for one in _addresses_of_contact(index, value) if phone_of(one) or lid_of(one)]
+    name = value.contactAction.fullName or value.contactAction.firstName
+    batch.names |= dict.fromkeys(addresses, name)
+    contact_id = next((found for one in addresses if (found := batch.contact(one)) is not None), None)
     if contact_id is not None:
-        name = value.contactAction.fullName or value.contactAction.firstName
         profiles.note_name(batch.tx, contact_id, "book_name", name.replace("\x00", "\ufffd"))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import structlog
@@ -18,7 +18,7 @@ from blazz._generated.engine import people_pb2 as pb
 from blazz.accounts import profiles as own_profiles
 from blazz.cluster import ownership
 from blazz.cluster.people_commands import ProfileChange
-from blazz.contacts import profiles
+from blazz.contacts import kept, profiles
 from blazz.contacts import service as contacts
 from blazz.contacts.peers import Peer
 from blazz.engine_client import EngineClient, EngineError, StaleEpoch
@@ -26,7 +26,7 @@ from blazz.engine_client.people import PeopleClient
 from blazz.kit.db import Database, Tx, Workspace
 from blazz.kit.errors import BlazzError
 from blazz.messaging import identities
-from blazz.sessions.addresses import lid_of, phone_of
+from blazz.sessions.addresses import bare, lid_of, phone_of
 from blazz.sessions.pictures import Picture, Pictures
 from blazz.sessions.registry import Session
 from blazz.sessions.tasks import TaskSet
@@ -195,8 +195,17 @@ def _note(tx: Tx, contact_id: uuid.UUID, told: pb.PersonInfo, business: dict[str
 
 
 def _note_blocks(tx: Tx, account_id: uuid.UUID, addresses: list[str]) -> None:
+    people, strangers = sort_people(tx, addresses)
+    profiles.note_blocks(tx, account_id, people)
+    kept.note_blocks(tx, account_id, strangers)
+
+
+def sort_people(tx: Tx, addresses: Sequence[str]) -> tuple[set[uuid.UUID], set[str]]:
+    """Return the contacts behind addresses, and the device-less addresses of those who are none."""
     found = contacts.find_many(tx, [(phone_of(address), lid_of(address)) for address in addresses])
-    profiles.note_blocks(tx, account_id, {contact_id for contact_id in found if contact_id is not None})
+    people = {contact_id for contact_id in found if contact_id is not None}
+    unknown = (address for address, contact_id in zip(addresses, found, strict=True) if contact_id is None)
+    return people, {bare(address) for address in unknown if phone_of(address) or lid_of(address)}
 
 
 def _business(told: pb.BusinessProfileReply) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from blazz._generated.engine import engine_pb2 as pb
 from blazz.accounts import profiles as own_profiles
 from blazz.accounts import service as accounts
 from blazz.cluster import ownership
-from blazz.contacts import profiles
+from blazz.contacts import kept, profiles
 from blazz.contacts import service as contacts
 from blazz.kit.db import Database, Tx, Workspace
 from blazz.kit.time import from_unix_ms
@@ -23,7 +23,7 @@ from blazz.messaging import notices
 from blazz.messaging.lookup import direct_chat
 from blazz.sessions.addresses import lid_of, phone_of
 from blazz.sessions.desk import Desk
-from blazz.sessions.people import People
+from blazz.sessions.people import People, sort_people
 from blazz.sessions.registry import Session
 
 _log = structlog.get_logger(__name__)
@@ -82,8 +82,10 @@ def _store(tx: Tx, session: Session, event: pb.Event) -> uuid.UUID | None:
         case "push_name":
             _push_name(tx, session, event.push_name)
         case "block_list":
-            blocked, unblocked = event.block_list.blocked, event.block_list.unblocked
-            profiles.change_blocks(tx, session.account_id, _contacts(tx, blocked), _contacts(tx, unblocked))
+            blocked, strangers = sort_people(tx, event.block_list.blocked)
+            unblocked, others = sort_people(tx, event.block_list.unblocked)
+            profiles.change_blocks(tx, session.account_id, blocked, unblocked)
+            kept.change_blocks(tx, session.account_id, strangers, others)
         case "identity_change":
             _identity_change(tx, session, event.identity_change)
     return None
@@ -124,8 +126,3 @@ def _identity_change(tx: Tx, session: Session, change: pb.IdentityChange) -> Non
 def _contact(tx: Tx, address: str) -> uuid.UUID | None:
     phone, lid = phone_of(address), lid_of(address)
     return contacts.find_by_identifiers(tx, phone, lid) if phone or lid else None
-
-
-def _contacts(tx: Tx, addresses: Iterable[str]) -> set[uuid.UUID]:
-    found = contacts.find_many(tx, [(phone_of(address), lid_of(address)) for address in addresses])
-    return {contact_id for contact_id in found if contact_id is not None}

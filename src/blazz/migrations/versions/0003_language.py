@@ -243,6 +243,22 @@ def _people() -> None:
         info={"workspace_scoped": True},
     )
     op.create_index(op.f("ix_contact_blocks_workspace_id_contact_id"), "contact_blocks", ["workspace_id", "contact_id"])
+    op.create_table(
+        "phone_people",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("workspace_id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("address", types.Key(64), nullable=False),
+        sa.Column("book_name", sa.String(128), nullable=True),
+        sa.Column("blocked_at", types.UtcDateTime(), nullable=True),
+        *_own("phone_people"),
+        _foreign("phone_people", "account_id", "accounts"),
+        sa.UniqueConstraint(
+            "workspace_id", "account_id", "address", name=op.f("uq_phone_people_workspace_id_account_id_address")
+        ),
+        info={"workspace_scoped": True},
+    )
+    op.create_index(op.f("ix_phone_people_workspace_id_address"), "phone_people", ["workspace_id", "address"])
 
 
 def _refusals() -> None:
