@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import Message
-from blazz.messaging import kinds
+from blazz.kit.db import Tx, Workspaces
+from blazz.kit.time import utc_now
+from blazz.messaging import kinds, outbox
+from blazz.messaging.kinds import MediaFacts, Uploaded
 from tests.media import samples
 from tests.messaging.stage import Stage
 from tests.support.app import problem
@@ -107,6 +110,35 @@ async def test_the_large_picture_of_a_link_is_fetched(stage: Stage) -> None:
     forward = {"message_id": str(row["id"])}
     copy = (await stage.send(type="forward", text=None, forward=forward)).json()
     assert (copy["text"]["preview"]["title"], copy["text"]["preview"]["picture"]) == ("A", None)
+
+
+async def test_a_text_that_failed_gets_the_large_picture_of_its_link_anew(stage: Stage) -> None:
+    ours = (await stage.send(text={"body": "https://a.example", "preview_url": True})).json()
+    uploaded = Uploaded("https://mmg.whatsapp.net/x", "/x?", b"k" * 32, b"e" * 32, b"f" * 32, 4)
+    large = outbox.LargePicture(
+        uuid.UUID(await upload(stage, samples.picture(), "a.jpg")),
+        uploaded,
+        MediaFacts("image/jpeg", width=640, height=400),
+    )
+
+    def fail(tx: Tx) -> bytes:
+        item = outbox.claim(tx, [stage.account_id], 1, utc_now())[0]
+        payload = outbox.encode_previewed(tx, item, {"url": "https://a.example", "title": "A"}, large)
+        outbox.record_results(tx, [outbox.SendResult.failed(item, "refused", "No.")])
+        return payload
+
+    scope = Workspaces.of([stage.owner.workspace_id])
+    raw = await stage.owner.running.database.write(scope, fail)
+    assert Message.FromString(raw).extendedTextMessage.thumbnailDirectPath == uploaded.direct_path
+    assert (await stage.owner.get(f"/messages/{ours['id']}")).json()["text"]["preview"]["picture"][
+        "status"
+    ] == "completed"
+    assert (await stage.owner.post(f"/messages/{ours['id']}/retry")).status_code == 202
+
+    def unwritten(tx: Tx) -> bytes | None:
+        return outbox.claim(tx, [stage.account_id], 1, utc_now())[0].payload
+
+    assert await stage.owner.running.database.write(scope, unwritten) is None
 
 
 @pytest.mark.parametrize(
