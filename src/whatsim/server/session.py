@@ -126,6 +126,7 @@ class SessionDesk:
         connection.send(ib("offline_preview", count=len(waiting), message=len(waiting)))
         connection.active = True
         for stanza in waiting:
+            stanza.skip_acks = 0  # those that an earlier connection owed do not come any more
             node = decode(stanza.data)
             node.attrs["offline"] = "0"
             connection.send_encoded(encode(node))

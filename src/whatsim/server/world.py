@@ -82,14 +82,15 @@ class World:
         return number
 
     def enqueue(self, owner: Device | Phone, key: str, data: bytes) -> QueuedStanza:
-        """Keep a stanza until it is confirmed; one with the same key is replaced."""
+        """Keep a stanza until it is confirmed. One with the same key is replaced by it, in its place."""
         queue = owner.queue if isinstance(owner, Device) else owner.inbox
-        old = queue.pop(key, None)
-        if old is not None:
-            self.store.delete("queue", old.seq)
-        skip_acks = old.skip_acks if old is not None else 0
-        stanza = queue[key] = QueuedStanza(self._next_seq, key, data, skip_acks=skip_acks)
-        self._next_seq += 1
+        old = queue.get(key)
+        if old is None:
+            stanza = QueuedStanza(self._next_seq, key, data)
+            self._next_seq += 1
+        else:
+            stanza = QueuedStanza(old.seq, key, data, skip_acks=old.skip_acks)
+        queue[key] = stanza
         # Phones' own queues carry the negative id, so that both kinds of owners fit one column.
         owner_id = owner.id if isinstance(owner, Device) else -owner.id
         self.store.put("queue", stanza.seq, (stanza.seq, owner_id, key, data))

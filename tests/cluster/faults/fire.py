@@ -192,7 +192,11 @@ class Fire:
         )
         CUTS.append(done)
         print(done)  # the raw figures, shown beside a failure
-        counts.expect_nothing_lost()
+        try:
+            counts.expect_nothing_lost()
+        except AssertionError as error:
+            error.add_note(await self._story(stand.traffic.began))
+            raise
         await self.all_is_well()
 
     async def heal(self) -> None:

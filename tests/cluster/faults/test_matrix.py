@@ -127,8 +127,12 @@ async def test_random_cuts_under_traffic_lose_nothing_and_double_nothing(fire: F
         while min(sum(map(len, way.values())) for way in (traffic.inbound, traffic.outbound)) < MESSAGES:
             chosen = random.choice(CUTS)
             done[chosen.__name__] += 1
-            print(f"cut {done.total()}: {chosen.__name__}", flush=True)
+            before = fire.stand.network.stats()
             await chosen(fire, cut)
+            after = fire.stand.network.stats()
+            failures = after.decrypt_failures - before.decrypt_failures
+            retries = after.retry_requests - before.retry_requests
+            print(f"cut {done.total()}: {chosen.__name__}, {failures} undecrypted, {retries} retried", flush=True)
             await asyncio.sleep(random.uniform(*_QUIET_S))
     print(f"seed {seed}: {dict(done)}")
     assert done

@@ -192,6 +192,28 @@ async def test_the_phone_sends_again_what_the_companion_could_not_read(
     assert wire_network.stats().queued == 1
 
 
+async def test_what_is_sent_again_keeps_its_place_until_the_first_is_confirmed(
+    wire_network: Network, shop: str, customer: str, companion: Companion
+) -> None:
+    companion.confirm = False
+    sent = await wire_network.send_message(customer, shop, TextContent("first"))
+    await companion.text("first")
+    retry = Node("retry", {"count": "1", "id": sent.message_id, "t": "1", "v": "1"})
+    children = [retry, Node("registration", {}, b"\0\0\0\1")]
+    companion.send(
+        Node("receipt", {"id": sent.message_id, "to": lid(wire_network, customer), "type": "retry"}, children)
+    )
+    await wire_network.send_message(customer, shop, TextContent("second"))
+    await companion.text("second")
+    await companion.wait(lambda: len(companion.received) == 3)
+    await companion.close()  # before it confirmed that it had the unreadable one
+    companion.nodes.clear()
+    await companion.login()
+    await companion.wait(lambda: sum(node.tag == "message" for node in companion.nodes) == 2)
+    again = [node for node in companion.nodes if node.tag == "message"]
+    assert [node.attrs["id"] == sent.message_id for node in again] == [True, False]
+
+
 async def test_an_offline_phone_receives_later(
     wire_network: Network, shop: str, customer: str, companion: Companion
 ) -> None:
