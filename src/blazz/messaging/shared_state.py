@@ -6,14 +6,12 @@ import datetime as dt
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from google.protobuf.message import DecodeError
 
 from blazz import events
 from blazz._generated.wa.waSyncAction.WAWebProtobufSyncAction_pb2 import SyncActionValue
 from blazz.contacts import kept, profiles
-from blazz.contacts import service as contacts
 from blazz.kit.db import Tx
 from blazz.kit.ids import uuid7
 from blazz.kit.time import from_unix_ms, utc_now
@@ -22,12 +20,9 @@ from blazz.messaging.addresses import lid_of, phone_of, without_device
 from blazz.messaging.history_model import FOREVER
 from blazz.messaging.repository import state as sql
 from blazz.messaging.settings import tell_chat
+from blazz.messaging.state_batch import Batch, addresses_of_contact
 
 _LABEL_NAME = 100
-_CHAT_AT = {"label_jid": 2}
-"""Where in an index the chat stands; in all others it is the second part."""
-_NO_CHAT = frozenset({"contact", "label_edit"})
-_OF_MESSAGES = frozenset({"star", "deleteMessageForMe"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +48,7 @@ def store(tx: Tx, account_id: uuid.UUID, changes: Sequence[Change]) -> None:
             wanted.append((change.index, SyncActionValue.FromString(change.value)))
         except DecodeError:
             continue
-    batch = _Batch(tx, account_id, wanted)
+    batch = Batch(tx, account_id, wanted)
     for index, value in wanted:
         _HANDLERS[index[0]](batch, index[1:], value)
     if batch.names:
@@ -76,102 +71,18 @@ def read_anew(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID) -> None:
     sql.forget_seen(tx, workspace_id, account_id)
 
 
-class _Batch:
-    """What the changes of one unit are about, looked up at once; kept as it is after each change."""
-
-    def __init__(
-        self, tx: Tx, account_id: uuid.UUID, changes: Sequence[tuple[tuple[str, ...], SyncActionValue]]
-    ) -> None:
-        self.tx = tx
-        self.account_id = account_id
-        addresses: list[str] = []
-        ids: set[str] = set()
-        for index, value in changes:
-            at = _CHAT_AT.get(index[0], 1)
-            if index[0] == "contact":
-                addresses += _addresses_of_contact(index[1:], value)
-            elif index[0] not in _NO_CHAT and len(index) > at:
-                addresses.append(index[at])
-            if index[0] in _OF_MESSAGES and len(index) > 2:
-                ids.add(index[2])
-        names = list(dict.fromkeys(without_device(address) for address in addresses if "@" in address))
-        people = contacts.find_many(tx, [(phone_of(name), lid_of(name)) for name in names]) if names else []
-        self._contacts = dict(zip(names, people, strict=True))
-        self._chats = self._find_chats(names)
-        chat_ids = {chat["id"] for chat in self._chats.values()}
-        self._messages = {}
-        if ids and chat_ids:
-            for row in sql.messages_of_chats(tx, tx.workspace_id, chat_ids, ids):
-                self._messages[row["chat_id"], row["wa_message_id"], row["from_me"]] = dict(row)
-        self.names: dict[str, str] = {}
-        """Names of the address book by address, whether they are contacts here or not."""
-        self.labels: dict[str, dict[str, Any]] = {}
-        self.carried: set[tuple[uuid.UUID, uuid.UUID]] = set()
-        if any(index[0] in ("label_edit", "label_jid") for index, _ in changes):
-            self.labels = {row["wa_label_id"]: dict(row) for row in sql.all_labels(tx, tx.workspace_id, account_id)}
-            found = sql.labels_of_chats(tx, tx.workspace_id, chat_ids) if chat_ids else ()
-            self.carried = {(row["chat_id"], row["id"]) for row in found}
-
-    def _find_chats(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-        tx = self.tx
-        people = {contact for contact in self._contacts.values() if contact is not None}
-        rows = sql.chats_of(tx, tx.workspace_id, self.account_id, people, names) if names else ()
-        chats = [dict(row) for row in rows]
-        by_contact = {chat["contact_id"]: chat for chat in chats if chat["contact_id"] is not None}
-        by_address = {chat["address"]: chat for chat in chats}
-        found: dict[str, dict[str, Any]] = {}
-        for name in names:
-            chat = by_contact.get(self._contacts[name]) or by_address.get(name)
-            if chat is not None:
-                found[name] = chat
-        return found
-
-    def contact(self, address: str) -> uuid.UUID | None:
-        """Return the contact that an address belongs to."""
-        return self._contacts.get(without_device(address)) if "@" in address else None
-
-    def chat(self, index: Sequence[str], at: int = 0) -> dict[str, Any] | None:
-        """Return the chat that stands at this place of an index, if it is here."""
-        return self._chats.get(without_device(index[at])) if len(index) > at and "@" in index[at] else None
-
-    def message(self, index: Sequence[str]) -> dict[str, Any] | None:
-        """Return the message that `chat, id, from_me, author` names, if it is here."""
-        chat = self.chat(index)
-        return None if chat is None or len(index) < 4 else self._messages.get((chat["id"], index[1], index[2] == "1"))
-
-    def set_chat(self, chat: dict[str, Any], values: dict[str, Any]) -> None:
-        """Change a chat and tell of it, as far as something is another now."""
-        changed = {name: value for name, value in values.items() if (chat[name] or None) != (value or None)}
-        if changed:
-            repository.change_chat(self.tx, chat["workspace_id"], chat["id"], changed)
-            chat.update(changed)
-            tell_chat(self.tx, chat, changed)
-
-    def set_message(self, row: dict[str, Any], columns: dict[str, Any], event: str, told: dict[str, Any]) -> None:
-        """Change a message and tell of it."""
-        repository.change_message(self.tx, row["workspace_id"], row["id"], columns)
-        row.update(columns)
-        data = {"message_id": str(row["id"]), "chat_id": str(row["chat_id"]), **told}
-        events.append(self.tx, event, data, account_id=self.account_id)
-
-
-def _addresses_of_contact(index: Sequence[str], value: SyncActionValue) -> list[str]:
-    action = value.contactAction
-    return [one for one in (*index[:1], action.lidJID, action.pnJID) if one]
-
-
-def _archive(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
+def _archive(batch: Batch, index: Sequence[str], value: SyncActionValue) -> None:
     if (chat := batch.chat(index)) is not None:
         batch.set_chat(chat, {"archived": value.archiveChatAction.archived})
 
 
-def _pin(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
+def _pin(batch: Batch, index: Sequence[str], value: SyncActionValue) -> None:
     chat, pinned = batch.chat(index), value.pinAction.pinned
     if chat is not None and pinned != (chat["pinned_at"] is not None):
         batch.set_chat(chat, {"pinned_at": _moment(value) if pinned else None})
 
 
-def _mute(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
+def _mute(batch: Batch, index: Sequence[str], value: SyncActionValue) -> None:
     if (chat := batch.chat(index)) is None:
         return
     until: dt.datetime | None = None
@@ -181,14 +92,14 @@ def _mute(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
     batch.set_chat(chat, {"muted_until": until})
 
 
-def _mark(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
+def _mark(batch: Batch, index: Sequence[str], value: SyncActionValue) -> None:
     if (chat := batch.chat(index)) is not None:
         read = value.markChatAsReadAction.read
         batch.set_chat(chat, {"marked_unread": False, "unread_count": 0} if read else {"marked_unread": True})
 
 
-def _contact(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
-    addresses = [without_device(one) for one in _addresses_of_contact(index, value) if phone_of(one) or lid_of(one)]
+def _contact(batch: Batch, index: Sequence[str], value: SyncActionValue) -> None:
+    addresses = [without_device(one) for one in addresses_of_contact(index, value) if phone_of(one) or lid_of(one)]
     name = value.contactAction.fullName or value.contactAction.firstName
     batch.names |= dict.fromkeys(addresses, name)
     contact_id = next((found for one in addresses if (found := batch.contact(one)) is not None), None)
@@ -196,21 +107,21 @@ def _contact(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> Non
         profiles.note_name(batch.tx, contact_id, "book_name", name.replace("\x00", "\ufffd"))
 
 
-def _star(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
+def _star(batch: Batch, index: Sequence[str], value: SyncActionValue) -> None:
     row, starred = batch.message(index), value.starAction.starred
     if row is not None and (row["starred_at"] is not None) != starred:
         at = _moment(value) if starred else None
         batch.set_message(row, {"starred_at": at}, "message.updated", {"starred": starred})
 
 
-def _delete_message(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
+def _delete_message(batch: Batch, index: Sequence[str], value: SyncActionValue) -> None:
     row = batch.message(index)
     if row is not None and row["hidden_at"] is None:
         batch.set_message(row, {"hidden_at": _moment(value)}, "message.deleted", {"for": "me"})
         newest.recompute(batch.tx, row["workspace_id"], row["chat_id"])
 
 
-def _delete_chat(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
+def _delete_chat(batch: Batch, index: Sequence[str], value: SyncActionValue) -> None:
     """Hide what a chat holds up to the deletion; a later message brings it back without that."""
     if (chat := batch.chat(index)) is None:
         return
@@ -228,7 +139,7 @@ def _delete_chat(batch: _Batch, index: Sequence[str], value: SyncActionValue) ->
     events.append(tx, "chat.updated", {"chat_id": str(chat["id"]), "emptied": True}, account_id=batch.account_id)
 
 
-def _label(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
+def _label(batch: Batch, index: Sequence[str], value: SyncActionValue) -> None:
     if not index or not 0 < len(index[0]) <= 16:
         return
     tx, known, edit = batch.tx, batch.labels.get(index[0]), value.labelEditAction
@@ -249,7 +160,7 @@ def _label(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
     events.append(tx, "labels.updated", {"wa_label_id": index[0]}, account_id=batch.account_id)
 
 
-def _label_chat(batch: _Batch, index: Sequence[str], value: SyncActionValue) -> None:
+def _label_chat(batch: Batch, index: Sequence[str], value: SyncActionValue) -> None:
     chat, label = batch.chat(index, 1), batch.labels.get(index[0]) if index else None
     if chat is None or label is None:
         return
@@ -278,7 +189,7 @@ def _bounded(milliseconds: int) -> dt.datetime:
         return FOREVER
 
 
-_HANDLERS: dict[str, Callable[[_Batch, Sequence[str], SyncActionValue], None]] = {
+_HANDLERS: dict[str, Callable[[Batch, Sequence[str], SyncActionValue], None]] = {
     "archive": _archive,
     "pin_v1": _pin,
     "mute": _mute,

@@ -3,6 +3,7 @@ import { useQueryClient } from '@tanstack/vue-query'
 import { computed, nextTick, ref, shallowRef, watch, type Ref } from 'vue'
 
 import { askForHistory, markRead, useChat } from '@/api/chats'
+import { keys } from '@/api/keys'
 import { retryMessage, useMessages } from '@/api/messages'
 import { putChat, putMessages } from '@/api/stream/apply'
 import type { Message } from '@/api/types'
