@@ -65,6 +65,7 @@ def test_doctor_reports_on_every_part(tmp_path: Path) -> None:
         "durability",
         "disk",
         "media store",
+        "secret key",
         "converters",
     ):
         assert what in report.stdout

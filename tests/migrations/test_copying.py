@@ -83,48 +83,48 @@ async def assert_shut(target: str) -> None:
         await asyncio.to_thread(migrations.upgrade, target)
 
 
-async def test_everything_is_there_and_works(source: Path, empty_database_url: str, tmp_path: Path) -> None:
+async def test_everything_is_there_and_works(source: Path, database_url: str, tmp_path: Path) -> None:
     before = await on(source, counts)
     assert sum(bool(count) for count in before.values()) > 15, "one of everything"
-    assert await copy_of(source, empty_database_url) == sum(before.values())
-    assert await on(empty_database_url, counts) == before
-    await asyncio.to_thread(migrations.require_current, empty_database_url)
-    found = [await asyncio.to_thread(findings, one, tmp_path / "sessions") for one in (source, empty_database_url)]
+    assert await copy_of(source, database_url) == sum(before.values())
+    assert await on(database_url, counts) == before
+    await asyncio.to_thread(migrations.require_current, database_url)
+    found = [await asyncio.to_thread(findings, one, tmp_path / "sessions") for one in (source, database_url)]
     assert found[0] == found[1], "nothing is wrong there that was not before"
-    async with run_app(tmp_path / "app", empty_database_url) as running:
+    async with run_app(tmp_path / "app", database_url) as running:
         browser = await running.browser()
         answer = await browser.post("/api/v1/auth/login", json={"email": EMAIL, "password": PASSWORD})
         assert answer.is_success, answer.text
 
 
 async def test_a_copy_that_was_cut_shuts_the_target_and_begins_anew(
-    source: Path, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+    source: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BLAZZ_TEST_MODE", "1")
     monkeypatch.setattr(copying, "_PAGE", 2)
     failpoints.arm("db.copied_page", "panic@9")
     try:
         with pytest.raises(failpoints.FailpointPanic):
-            await copy_of(source, empty_database_url)
+            await copy_of(source, database_url)
     finally:
         failpoints.disarm("db.copied_page")
-    await assert_shut(empty_database_url)
-    await copy_of(source, empty_database_url)
-    assert await on(empty_database_url, counts) == await on(source, counts)
-    await asyncio.to_thread(migrations.require_current, empty_database_url)
+    await assert_shut(database_url)
+    await copy_of(source, database_url)
+    assert await on(database_url, counts) == await on(source, counts)
+    await asyncio.to_thread(migrations.require_current, database_url)
 
 
-async def test_a_database_in_use_is_not_touched(source: Path, empty_database_url: str) -> None:
-    await copy_of(source, empty_database_url)
-    assert "has rows in" in await refused(source, empty_database_url, "target_not_empty")
-    await asyncio.to_thread(migrations.require_current, empty_database_url)
+async def test_a_database_in_use_is_not_touched(source: Path, database_url: str) -> None:
+    await copy_of(source, database_url)
+    assert "has rows in" in await refused(source, database_url, "target_not_empty")
+    await asyncio.to_thread(migrations.require_current, database_url)
     running = await asyncio.to_thread(open_sqlite, source, readers=1, busy_timeout_s=1)
-    await refused(source, empty_database_url, "database_in_use")
+    await refused(source, database_url, "database_in_use")
     await running.close()
 
 
 async def test_a_copy_that_is_not_the_same_is_not_used(
-    source: Path, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+    source: Path, database_servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = copying._write
 
@@ -134,8 +134,9 @@ async def test_a_copy_that_is_not_the_same_is_not_used(
             connection.execute(update(table).values(name="Another"))
 
     monkeypatch.setattr(copying, "_write", careless)
-    assert "workspaces" in await refused(source, empty_database_url, "copy_differs")
-    await assert_shut(empty_database_url)
+    with database_servers.empty("postgresql") as url:
+        assert "workspaces" in await refused(source, url, "copy_differs")
+        await assert_shut(url)
 
 
 async def test_a_row_that_the_server_does_not_take_is_named(source: Path, empty_database_url: str) -> None:

@@ -26,6 +26,7 @@ from blazz.cli.doctor_servers import check_database_server, check_redis
 from blazz.cli.fleet.mode import read_mode
 from blazz.engine_client.binary import find_engine_binary
 from blazz.kit.errors import BlazzError
+from blazz.kit.secret_keys import KEY_FILE, load_keys
 from blazz.kit.settings import Settings
 from blazz.sessions.storage.database import database_address
 from blazz.sessions.storage.probe import probe_storage
@@ -42,6 +43,7 @@ def run(data_dir: Path | None, port: int | None) -> None:
         lambda: _check_engine(settings),
         lambda: _check_port(settings.host, port or settings.port),
         lambda: _check_data_directory(settings),
+        lambda: _check_secret_key(settings),
         lambda: _check_database(settings),
         lambda: check_redis(settings),
         lambda: _check_durability(settings),
@@ -101,6 +103,17 @@ def _check_data_directory(settings: Settings) -> Finding:
     network = path / "network.json"
     name = json.loads(network.read_text())["network_id"] if network.exists() else "not yet chosen"
     return Finding("ok", "data directory", f"{path}, network: {name}")
+
+
+def _check_secret_key(settings: Settings) -> Finding:
+    where = "BLAZZ_SECRET_KEY" if settings.secret_key else str(settings.data_dir / KEY_FILE)
+    if not settings.secret_key and not (settings.data_dir / KEY_FILE).exists():
+        return Finding("ok", "secret key", f"{where} will be made at the first start")
+    keys = load_keys(settings.data_dir, settings.secret_key, settings.secret_key_previous, create=False)
+    if keys.previous is not None:
+        detail = f"{where}, and a previous one: it is being changed. End that with: blazz secret rotate"
+        return Finding("warn", "secret key", detail)
+    return Finding("ok", "secret key", where)
 
 
 def _check_database(settings: Settings) -> Finding:
