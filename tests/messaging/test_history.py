@@ -332,7 +332,7 @@ async def test_what_happened_in_a_chat_is_told_once_live_or_by_history(stage: St
 
 async def test_reactions_of_a_groups_members_are_theirs(stage: Stage) -> None:
     group, budi = "120363000000000001@g.us", "100000000000102@lid"
-    key = {"fromMe": False, "remoteJID": group, "participant": budi}
+    key: dict[str, Any] = {"fromMe": False, "remoteJID": group, "participant": budi}
     heart, thumb = (
         Reaction(text=emoji, key=MessageKey(ID=f"3A{emoji}", **key)).SerializeToString() for emoji in ("❤️", "👍")
     )

@@ -207,8 +207,10 @@ async def test_an_engine_host_that_is_killed_in_between_loses_and_doubles_nothin
     stored: list[int] = []
     store = HistoryImports._store
 
-    async def killing(self: HistoryImports, session: Session, job: ImportJob, piece: HistoryPiece) -> Imported:
-        done = await store(self, session, job, piece)
+    async def killing(
+        self: HistoryImports, session: Session, job: ImportJob, piece: HistoryPiece, *more: Any
+    ) -> Imported:
+        done = await store(self, session, job, piece, *more)
         stored.append(piece.number)
         if len(stored) == 2:
             os.kill(blazz.engine_pid, signal.SIGKILL)
@@ -251,8 +253,10 @@ async def test_an_import_ends_with_the_pairing_and_begins_anew_with_the_next(
     stored = asyncio.Event()
     store = HistoryImports._store
 
-    async def waiting(self: HistoryImports, session: Session, job: ImportJob, piece: HistoryPiece) -> Imported:
-        done = await store(self, session, job, piece)
+    async def waiting(
+        self: HistoryImports, session: Session, job: ImportJob, piece: HistoryPiece, *more: Any
+    ) -> Imported:
+        done = await store(self, session, job, piece, *more)
         stored.set()
         if done.messages:
             await ended.wait()

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 
 from blazz._generated.engine import history_pb2 as pb
 from blazz._generated.wa.waCommon.WACommon_pb2 import MessageKey
-from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import Message, ProtocolMessage
+from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import Message, PinInChatMessage, ProtocolMessage
 from blazz._generated.wa.waWeb.WAWebProtobufsWeb_pb2 import PinInChat, PollUpdate, Reaction
 from blazz.kit.time import from_unix_ms
 from blazz.messaging import inbound, kinds
@@ -83,7 +83,8 @@ def _pin(target: InboundMessage, raw: bytes) -> InboundMessage | None:
         return None
     at = pin.senderTimestampMS or pin.serverTimestampMS
     content = Message()
-    content.pinInChatMessage.type = pin.type
+    holds = pin.type == PinInChat.PIN_FOR_ALL
+    content.pinInChatMessage.type = PinInChatMessage.PIN_FOR_ALL if holds else PinInChatMessage.UNPIN_FOR_ALL
     content.pinInChatMessage.senderTimestampMS = at
     content.pinInChatMessage.key.CopyFrom(_key_of(target, pin.key))
     content.messageContextInfo.messageAddOnDurationInSecs = pin.messageAddOnContextInfo.messageAddOnDurationInSecs
