@@ -7,10 +7,11 @@ import uuid
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import HistorySyncNotification
 from blazz._generated.wa.waSyncAction.WAWebProtobufSyncAction_pb2 import SyncActionValue
+from blazz.accounts.tables import accounts as accounts_table
 from blazz.kit.db import Platform, Tx, Workspace
 from blazz.kit.time import utc_now
 from blazz.messaging import imports, requests, shared_state
@@ -240,6 +241,9 @@ async def test_a_phone_that_does_not_answer_is_asked_again_and_then_people_are_t
     await write(stage, requests.asked, first, "QUESTION1")
     assert await older(owner, chat_id) == ("asked", 1)
     assert await due_requests(stage) == [], "the phone has its time"
+    await set_status(stage, "disconnected")
+    assert await older(owner, chat_id) == ("waiting", 1)
+    await set_status(stage, "connected")
     for count in range(2, len(requests.ANSWER_WITHIN_S) + 1):
         await write(stage, requests.asked, await due_request(stage, later=True), f"QUESTION{count}")
     last = await due_request(stage, later=True)
@@ -274,6 +278,13 @@ async def older(owner: Person, chat_id: str) -> tuple[str, int]:
     answer = await owner.get(f"/chats/{chat_id}/history")
     assert answer.status_code == 200, answer.text
     return answer.json()["state"], answer.json()["asked"]
+
+
+async def set_status(stage: Stage, status: str) -> None:
+    def work(tx: Tx) -> None:
+        tx.execute(update(accounts_table).where(accounts_table.c.id == stage.account_id).values(status=status))
+
+    await stage.owner.running.database.write(Platform("test"), work)
 
 
 async def due_requests(stage: Stage, *, later: bool = False) -> list[requests.PhoneRequest]:

@@ -367,9 +367,10 @@ def hold(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID) -> None:
 LostPairing = Literal["logged_out", "replaced", "removed"]
 
 
-def is_connected(row: RowMapping) -> bool:
-    """Tell whether an account's session is connected, as far as its instance has confirmed that in time."""
-    return shown_status(row["status"], row["status_expires_at"], utc_now()) == "connected"
+def is_connected(tx: Tx, account_id: uuid.UUID) -> bool:
+    """Tell whether a session of this workspace is connected, as far as its instance has confirmed that in time."""
+    row = repository.find(tx, tx.workspace_id, account_id)
+    return row is not None and shown_status(row["status"], row["status_expires_at"], utc_now()) == "connected"
 
 
 def lost_pairing(tx: Tx, account_id: uuid.UUID) -> LostPairing | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Sequence
+from typing import Literal
 
 from sqlalchemy import RowMapping
 
@@ -27,7 +28,7 @@ _AWAITED_FOR = dt.timedelta(days=1)
 
 def overview(tx: Tx, account_id: uuid.UUID) -> HistoryView:
     """Return the import of a number's past, without what was asked for later. Raises BlazzError `not_found`."""
-    connected = accounts.is_connected(accounts.get(tx, account_id))
+    accounts.get(tx, account_id)
     now = utc_now()
     found = sql.imports_of(tx, tx.workspace_id, account_id, now - _SHOWN_FOR)
     rows = _of_last_link([row for row in found if row["sync_type"] != ON_DEMAND])
@@ -57,7 +58,7 @@ def overview(tx: Tx, account_id: uuid.UUID) -> HistoryView:
         "finished_at": None,
         "progress": min(view.progress, 99),
         "still_since": last if rests else None,
-        "waits_for": by_phone if connected else "connection",
+        "waits_for": by_phone if accounts.is_connected(tx, account_id) else "connection",
     }
     return view.model_copy(update=running)
 
@@ -73,7 +74,8 @@ def older(tx: Tx, chat_id: uuid.UUID) -> OlderView:
     asked = len(row["body"].get("asked", ()))
     if row["body"].get("unanswered"):
         return OlderView(state="unanswered", asked=asked, since=row["created_at"])
-    return OlderView(state="asked" if asked else "waiting", asked=asked, since=row["created_at"])
+    state: Literal["asked", "waiting"] = "asked" if accounts.is_connected(tx, chat["account_id"]) else "waiting"
+    return OlderView(state=state if asked else "waiting", asked=asked, since=row["created_at"])
 
 
 def _of_last_link(rows: Sequence[RowMapping]) -> Sequence[RowMapping]:
