@@ -12,7 +12,7 @@ import pytest
 
 from blazz._generated.engine import engine_pb2 as pb
 from blazz.accounts.restrictions import Restriction
-from blazz.engine_client import EngineClient
+from blazz.engine_client import EngineClient, EngineError
 from blazz.kit.time import utc_now
 from blazz.sessions import limits
 from blazz.sessions.limits import LimitDesk, LimitHooks
@@ -117,12 +117,50 @@ async def test_each_restriction_is_lifted_at_its_own_end(room: Room, monkeypatch
 async def test_what_another_start_has_taken_up_counts_alone(room: Room) -> None:
     room.hold("temporary_ban", 0.05)
     assert room.desk.banned_until(room.session) is not None
+    timer = room.desk._limits[room.session.account_id].timer
+    assert timer is not None
     later = room.hold("rate_limited", 3600)
+    assert timer.cancelled()
     assert room.desk.banned_until(room.session) is None
     assert room.until() == later.until
     room.now += SECOND
     await asyncio.sleep(0.1)  # the end of the former one
     assert room.board.posted == []
+    await room.desk.stop()
+
+
+async def test_a_ban_that_is_over_holds_nobody_even_before_it_is_lifted(room: Room) -> None:
+    room.hold("temporary_ban", 600)
+    room.now += 601 * SECOND
+    assert room.desk.banned_until(room.session) is None
+    assert room.until() is None
+    await room.desk.stop()
+
+
+@pytest.mark.parametrize(
+    ("assumed", "active", "asked", "goes_on"),
+    [(False, True, 0, False), (True, True, 1, True), (True, False, 1, False), (True, None, 1, False)],
+    ids=["a told end", "still locked", "no lock any more", "no answer"],
+)
+async def test_only_an_end_that_was_guessed_is_asked_about(
+    room: Room, monkeypatch: pytest.MonkeyPatch, assumed: bool, active: bool | None, asked: int, goes_on: bool
+) -> None:
+    questions = 0
+
+    async def told(_ref: object) -> Any:
+        nonlocal questions
+        questions += 1
+        if active is None:
+            raise EngineError("not_told", "the answer cannot be read")
+        return SimpleNamespace(active=active, ends_ms=0, enforcement="RATE_LIMIT")
+
+    monkeypatch.setattr(limits, "LimitsClient", lambda _client: SimpleNamespace(reachout_timelock=told))
+    room.client = cast(EngineClient, object())
+    room.hold("reachout_timelock", 0.01, assumed=assumed)
+    room.now += SECOND
+    await eventually(lambda: room.board.posted, within_s=5, what="what follows")
+    assert questions == asked
+    assert (room.until() is not None) == goes_on
     await room.desk.stop()
 
 
@@ -163,15 +201,17 @@ async def test_a_refusal_asks_until_when_and_believes_only_an_end(
 
     async def told(_ref: object) -> Any:
         asked.set()
+        room.now += 5 * SECOND
         return SimpleNamespace(active=active, ends_ms=ends_ms, enforcement="RATE_LIMIT")
 
     monkeypatch.setattr(limits, "LimitsClient", lambda _client: SimpleNamespace(reachout_timelock=told))
     room.client = cast(EngineClient, object())
+    began = room.now
     room.desk.refused(room.session, 463)
     room.desk.refused(room.session, 463)
     await asyncio.wait_for(asked.wait(), 5)
     await asyncio.sleep(0)
     until = room.until()
     assert until is not None
-    assert abs((until - room.now).total_seconds() - held) < 0.01
+    assert abs((until - began).total_seconds() - held) < 0.01
     await room.desk.stop()

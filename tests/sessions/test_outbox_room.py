@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 import pytest
 
+from blazz.accounts.restrictions import Restriction
 from blazz.cluster import ownership
 from blazz.kit.db import Database
 from blazz.kit.time import utc_now
@@ -119,14 +120,21 @@ class Claims:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, stale: Collection[uuid.UUID] = ()) -> None:
         self.accounts: list[uuid.UUID] = []
+        self.ends: Mapping[uuid.UUID, dt.datetime] = {}
         self.held = 0
         monkeypatch.setattr(ownership, "check", lambda _tx, pairs: {one for one, _ in pairs if one in stale})
         monkeypatch.setattr(messaging, "claim", self._claim)
-        monkeypatch.setattr(holding, "take_back", lambda _tx, items, _ends: (items, self.held))
+        monkeypatch.setattr(holding, "take_back", self._take_back)
 
     def _claim(self, _tx: object, accounts: list[uuid.UUID], *_args: Any, **_options: Any) -> list[OutboxItem]:
         self.accounts = accounts
         return []
+
+    def _take_back(
+        self, _tx: object, items: list[OutboxItem], ends: Mapping[uuid.UUID, dt.datetime]
+    ) -> tuple[list[OutboxItem], int]:
+        self.ends = ends
+        return items, self.held
 
 
 def test_nothing_is_claimed_of_a_session_that_has_a_newer_owner(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,6 +177,34 @@ async def test_a_number_whose_new_chats_were_put_back_is_looked_at_again(
         room.outbox.hint(room.session.account_id)
         await room.outbox._dispatch()
         assert room.outbox._hinted == hinted
+
+
+async def test_a_restricted_number_is_claimed_of_but_for_its_new_chats_and_a_paused_one_not_at_all(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims, end, free = Claims(monkeypatch), utc_now() + WEEK, running_session(room.registry)
+    locked, paused = running_session(room.registry), running_session(room.registry)
+    room.limits.adopt(locked, [Restriction("reachout_timelock", utc_now(), end)])
+    room.limits.adopt(paused, [Restriction("rate_limited", utc_now(), end)])
+    for session in (free, locked, paused):
+        room.outbox.hint(session.account_id)
+    await room.outbox._dispatch()
+    assert set(claims.accounts) == {free.account_id, locked.account_id}
+    assert claims.ends == {locked.account_id: end}
+    await room.outbox._dispatch()
+    assert not room.outbox._hinted, "the end of the pause gives a new hint"
+    await room.limits.stop()
+
+
+async def test_who_waits_for_quiet_waits_for_what_is_being_sent(room: Room) -> None:
+    await room.outbox.quiet(room.session.account_id, 60)
+    room.outcomes = [Sent(utc_now())]
+    room.outbox._begin(uuid.UUID(int=1), [room.item("M0")])
+    async with asyncio.timeout(5):
+        await room.outbox.quiet(room.session.account_id, 60)
+    assert room.tried == ["M0"]
+    assert not room.outbox._load
+    assert room.outbox._hinted == {room.session.account_id}, "what has gathered behind it is looked for"
 
 
 async def test_a_failed_claim_forgets_nobody(room: Room) -> None:

@@ -16,11 +16,36 @@ from blazz.accounts.tables import accounts
 from blazz.engine_client import EngineClient
 from blazz.kit.time import utc_now
 from blazz.messaging import activity
+from blazz.sessions.phone_signs import PhoneSigns
+from blazz.sessions.registry import Registry
+from tests.sessions.rooms import NO_DATABASE, running_session
 from tests.support.network import simulated_network
 from tests.support.product import Blazz, running
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.anyio, pytest.mark.engine]
+pytestmark = [pytest.mark.anyio]
+_OURS, _THEIRS = "6281", "6282"
+
+
+@pytest.mark.parametrize(
+    ("event", "sign"),
+    [
+        (pb.Event(message=pb.Message(from_me=True, sender=f"{_OURS}@s.whatsapp.net")), True),
+        (pb.Event(receipt=pb.Receipt(from_me=True, sender=f"{_OURS}:0@lid", type="sender")), True),
+        (pb.Event(history_notice=pb.HistoryNotice()), True),
+        (pb.Event(receipt=pb.Receipt(from_me=True, sender=f"{_OURS}:4@lid", type="sender")), False),
+        (pb.Event(message=pb.Message(sender=f"{_THEIRS}@s.whatsapp.net")), False),
+        (pb.Event(receipt=pb.Receipt(sender=f"{_THEIRS}@s.whatsapp.net")), False),
+        (pb.Event(presence=pb.Presence()), False),
+    ],
+    ids=["writes", "confirms", "history", "another device of ours", "customer writes", "customer confirms", "presence"],
+)
+def test_what_is_a_sign_of_the_phone(event: pb.Event, sign: bool) -> None:
+    registry = Registry()
+    session = running_session(registry)
+    signs = PhoneSigns(NO_DATABASE, registry, lambda: None)
+    signs.note(session, event)
+    assert (session.account_id in signs._seen) == sign
 
 
 async def set_back(blazz: Blazz, account_id: uuid.UUID, days: int) -> dt.datetime:
@@ -40,6 +65,7 @@ async def seen(blazz: Blazz, account_id: uuid.UUID) -> dt.datetime:
     return last
 
 
+@pytest.mark.engine
 async def test_an_idle_number_is_asked_and_a_phone_that_answers_is_not_warned_of(tmp_path: Path) -> None:
     async with simulated_network(tmp_path / "network") as network, running(tmp_path / "blazz", network) as blazz:
         number = await blazz.link()
@@ -65,6 +91,7 @@ async def unanswered(*_args: Any, **_options: Any) -> pb.SendReply:
     return pb.SendReply()
 
 
+@pytest.mark.engine
 async def test_a_phone_that_does_not_answer_is_asked_once_a_day_and_warned_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

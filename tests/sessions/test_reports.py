@@ -104,6 +104,13 @@ async def test_a_restored_pairing_is_counted_at_its_first_login_only(room: Room)
     assert room.connected == [session, session]
 
 
+async def test_a_login_that_is_reported_again_is_one_login(room: Room) -> None:
+    session = room.session(linked=True)
+    for _ in range(2):
+        room.report(session, pb.SESSION_STATE_CONNECTED)
+    assert room.connected == [session]
+
+
 async def test_a_new_pairing_is_none_that_was_restored(room: Room) -> None:
     session = room.session(linked=False)
     assert room.report(session, pb.SESSION_STATE_PAIRED) == ["identity", "authenticated"]
