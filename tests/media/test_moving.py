@@ -92,6 +92,39 @@ async def test_files_move_to_the_bucket_and_back(tmp_path: Path, store: MediaSto
     back.close()
 
 
+@pytest.mark.parametrize("question", ["size", "get", "check_out"])
+async def test_a_file_that_moves_between_two_looks_is_found(
+    store: MediaStore, question: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new place does not have it yet, and the old one does not have it any more."""
+    second = store.second
+    assert second is not None
+    files = await filled(second, 1)
+    key, content = next(iter(files.items()))
+    answer = getattr(second, question)
+
+    async def late(*given: Any) -> Any:
+        monkeypatch.undo()
+        await moved(store)
+        return await answer(*given)
+
+    async def late_bytes(*given: Any) -> AsyncIterator[bytes]:
+        monkeypatch.undo()
+        await moved(store)
+        async for chunk in answer(*given):
+            yield chunk
+
+    monkeypatch.setattr(second, question, late_bytes if question == "get" else late)
+    if question == "size":
+        assert await store.size(key) == len(content)
+    elif question == "get":
+        assert await store.read(key) == content
+    else:
+        target = store.scratch_file()
+        await store.check_out(key, target)
+        assert target.read_bytes() == content
+
+
 async def test_a_new_file_goes_to_the_new_place_and_a_removed_one_leaves_both(store: MediaStore) -> None:
     assert store.second is not None
     key, *_ = await filled(store.second)
