@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from blazz.groups.tables import group_members as members_table
+from blazz.groups.tables import groups as groups_table
 from blazz.kit import failpoints
 from blazz.messaging import import_overview, requests, settings
 from blazz.messaging.history_model import MAX_CHATS, HistoryPiece, Imported, ImportJob
@@ -151,6 +153,24 @@ async def _phone_has(network: Network, phone: str, message_id: str) -> bool:
 async def _votes_for(blazz: Blazz, poll: str, wanted: list[list[int]]) -> bool:
     (row,) = await blazz.messages(messages.c.wa_message_id == poll)
     return [vote["options"] for vote in row["extras"]["votes"].values()] == wanted
+
+
+async def test_groups_of_the_past_have_their_names_and_members(tmp_path: Path, network: Network) -> None:
+    phone = (await network.create_phone(name="Shop")).number
+    customer = (await network.create_phone(name="Budi")).number
+    for subject in ("Present", "Past"):
+        view = await network.groups.create(customer, subject, [phone])
+        await network.groups.send(customer, view.jid, text(f"hello {subject}"))
+    await network.groups.leave(view.jid, phone)  # WhatsApp tells nothing more of it
+    async with running(tmp_path / "blazz", network) as blazz:
+        number = await blazz.link(phone)
+        await done(blazz, number, messages=2)
+        found = {row["subject"]: row for row in await blazz.rows(groups_table)}
+        assert {subject: row["state"] for subject, row in found.items()} == {"Present": "member", "Past": "left"}
+        members = await blazz.rows(members_table, members_table.c.group_id == found["Past"]["id"])
+        assert [(row["role"], row["address"].endswith("@lid")) for row in members] == [("superadmin", True)]
+        chats = {row["name"]: row["closed"] for row in await blazz.rows(chats_table)}
+        assert chats == {"Present": None, "Past": "left"}
 
 
 async def test_history_merges_with_what_is_here_and_doubles_nothing(tmp_path: Path, network: Network) -> None:

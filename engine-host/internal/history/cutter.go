@@ -61,12 +61,20 @@ func (c *Cutter) Conversation(whole *pb.HistoryConversation) error {
 	messages := whole.Messages
 	part := whole
 	part.Messages = nil
+	if size := proto.Size(part.Group); size > 0 {
+		if c.size > 0 && c.size+size > pieceBytes {
+			if err := c.cut(); err != nil {
+				return err
+			}
+		}
+		c.size += size
+	}
 	c.piece.Conversations = append(c.piece.Conversations, part)
 	for _, message := range messages {
 		size := proto.Size(message)
 		if c.size > 0 && c.size+size > pieceBytes {
 			next := proto.CloneOf(part)
-			next.Messages, next.Continued = nil, true
+			next.Messages, next.Group, next.Continued = nil, nil, true
 			if err := c.cut(); err != nil {
 				return err
 			}

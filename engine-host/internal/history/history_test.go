@@ -47,6 +47,45 @@ func conversation(chat, messages, length int) *waHistorySync.Conversation {
 	return made
 }
 
+func groupOf(members, messages, length int) *waHistorySync.Conversation {
+	made := conversation(1, messages, length)
+	made.ID, made.PnJID, made.Name = proto.String("120363000000000001@g.us"), nil, proto.String("Team")
+	made.CreatedBy, made.CreatedAt = proto.String("7@lid"), proto.Uint64(1_600_000_000)
+	for i := range members {
+		rank := waHistorySync.GroupParticipant_REGULAR
+		if i == 0 {
+			rank = waHistorySync.GroupParticipant_SUPERADMIN
+		}
+		made.Participant = append(made.Participant, &waHistorySync.GroupParticipant{UserJID: proto.String(fmt.Sprintf("%d@lid", 7+i)), Rank: &rank})
+	}
+	return made
+}
+
+func TestAGroupIsToldOnceWhereItsConversationBegins(t *testing.T) {
+	got := pieces(t, blob(t, conversation(0, 200, 1000), groupOf(3000, 400, 1000)), 0)
+	var groups []*pb.HistoryGroup
+	for _, piece := range got {
+		if size := proto.Size(piece); size > 2*pieceBytes {
+			t.Errorf("a piece of %d bytes", size)
+		}
+		for _, part := range piece.Conversations {
+			if (part.Group != nil) == part.Continued && part.Name == "Team" {
+				t.Error("a group is told where its conversation goes on, or not where it begins")
+			}
+			if part.Group != nil {
+				groups = append(groups, part.Group)
+			}
+		}
+	}
+	if len(groups) != 1 || len(groups[0].Members) != maxMembers {
+		t.Fatalf("groups: %d", len(groups))
+	}
+	told := groups[0]
+	if told.Owner != "7@lid" || told.CreatedAtMs != 1_600_000_000_000 || told.Members[0].Role != "superadmin" || told.Members[1].Role != "member" {
+		t.Errorf("%v", told.Members[:2])
+	}
+}
+
 func blob(t *testing.T, conversations ...*waHistorySync.Conversation) []byte {
 	t.Helper()
 	made := &waHistorySync.HistorySync{

@@ -33,6 +33,9 @@ func (t Translator) Conversation(from *waHistorySync.Conversation) *pb.HistoryCo
 	if err != nil || chat.User == "" {
 		return to
 	}
+	if chat.Server == types.GroupServer {
+		to.Group = t.group(from)
+	}
 	to.JidAlt = t.alternative(chat, from)
 	for _, entry := range from.GetMessages() {
 		if message := t.message(chat, entry); message != nil {
@@ -40,6 +43,45 @@ func (t Translator) Conversation(from *waHistorySync.Conversation) *pb.HistoryCo
 		}
 	}
 	return to
+}
+
+// maxMembers bounds what is told of one group; WhatsApp's own bound is 1,024 members.
+const maxMembers = 2048
+
+func (t Translator) group(from *waHistorySync.Conversation) *pb.HistoryGroup {
+	to := &pb.HistoryGroup{
+		Description: from.GetDescription(), CreatedAtMs: 1000 * int64(from.GetCreatedAt()), Owner: from.GetCreatedBy(),
+		Locked: from.GetLocked(), EphemeralS: from.GetEphemeralExpiration(), IsCommunity: from.GetIsParentGroup(),
+		Community: from.GetParentGroupID(), Suspended: from.GetSuspended(), Ended: from.GetTerminated(),
+	}
+	to.OwnerAlt = t.other(to.Owner)
+	for _, member := range from.GetParticipant() {
+		if len(to.Members) == maxMembers {
+			break
+		}
+		to.Members = append(to.Members, &pb.HistoryGroupMember{
+			Jid: member.GetUserJID(), JidAlt: t.other(member.GetUserJID()), Role: role(member.GetRank()),
+		})
+	}
+	return to
+}
+
+func (t Translator) other(address string) string {
+	parsed, err := types.ParseJID(address)
+	if err != nil || parsed.User == "" {
+		return ""
+	}
+	return text(t.Alternative(parsed.ToNonAD()))
+}
+
+func role(rank waHistorySync.GroupParticipant_Rank) string {
+	switch rank {
+	case waHistorySync.GroupParticipant_SUPERADMIN:
+		return "superadmin"
+	case waHistorySync.GroupParticipant_ADMIN:
+		return "admin"
+	}
+	return "member"
 }
 
 func (t Translator) alternative(chat types.JID, from *waHistorySync.Conversation) string {

@@ -18,27 +18,12 @@ from blazz.accounts import service as accounts
 from blazz.groups import people, repository
 from blazz.groups.closed import closed
 from blazz.groups.facts import MOVES, GroupChange, GroupFacts, Member, Person, Role
+from blazz.groups.new import SETTINGS, Us, columns_of, insert, member_row
 from blazz.kit.db import Tx
-from blazz.kit.ids import uuid7
 from blazz.kit.time import utc_now
 from blazz.messaging import group_chats, notices
 
-_SETTINGS = ("announcement", "locked", "join_approval", "member_add_mode", "ephemeral_s", "suspended")
 Row = Mapping[str, Any] | RowMapping
-_PLAIN = ("subject", "owner", "founded_at", "is_community", "community", *_SETTINGS)
-
-
-class _Us:
-    """Our own addresses on an account."""
-
-    def __init__(self, tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID) -> None:
-        self._known = set(accounts.own_addresses(tx, workspace_id, account_id))
-
-    def is_us(self, person: Person | None) -> bool:
-        if person is None:
-            return False
-        number = None if person.phone is None else f"{person.phone.removeprefix('+')}@s.whatsapp.net"
-        return person.address in self._known or number in self._known
 
 
 def store_group(
@@ -63,23 +48,14 @@ def store_group(
     row = repository.by_address(tx, workspace_id, account_id, [facts.address]).get(facts.address)
     if row is not None and people.learn_lids(tx, workspace_id, chat.id, [member.person for member in facts.members]):
         row = repository.by_address(tx, workspace_id, account_id, [facts.address])[facts.address]
-    us = _Us(tx, workspace_id, account_id)
+    us = Us(tx, workspace_id, account_id)
     role = next((member.role for member in facts.members if us.is_us(member.person)), "member")
     now = utc_now()
-    values: dict[str, Any] = {name: getattr(facts, name) for name in _PLAIN}
-    values |= {
-        "subject": facts.subject[:128],
-        "description": facts.description or None,
-        "state": "member",
-        "role": role,
-        "member_count": facts.size,
-    }
+    values = columns_of(facts, state="member", role=role)
     told = {"workspace_id": workspace_id, "account_id": account_id}
     ids = {"group_id": str(chat.id), "chat_id": str(chat.id)}
     if row is None:
-        own = {"id": chat.id, "workspace_id": workspace_id, "account_id": account_id, "address": facts.address}
-        repository.insert_group(tx, {**own, **values, "created_at": now, "updated_at": now})
-        repository.insert_members(tx, [_member_row(workspace_id, chat.id, member, now) for member in facts.members])
+        insert(tx, workspace_id, account_id, chat.id, facts, values)
         events.append(tx, "group.created", {**ids, "entered": entered}, **told)
     else:
         changed = [name for name, value in values.items() if row[name] != value]
@@ -120,7 +96,7 @@ def store_change(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, change:
     change = people.change_under_lids(tx, workspace_id, change)
     if people.learn_lids(tx, workspace_id, row["id"], change.everybody):
         row = repository.by_address(tx, workspace_id, account_id, [change.address])[change.address]
-    us = _Us(tx, workspace_id, account_id)
+    us = Us(tx, workspace_id, account_id)
     group_id = row["id"]
     values = _changed_values(row, change)
     present = {member["address"]: member for member in repository.members(tx, workspace_id, [group_id])}
@@ -130,7 +106,7 @@ def store_change(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, change:
     demoted = _with_new_role(change.demoted, present, "member")
     now = utc_now()
     members = [Member(person, "member") for person in joined]
-    repository.insert_members(tx, [_member_row(workspace_id, group_id, member, now) for member in members])
+    repository.insert_members(tx, [member_row(workspace_id, group_id, member, now) for member in members])
     repository.remove_members(tx, workspace_id, group_id, [person.address for person in left])
     repository.set_members(
         tx,
@@ -225,7 +201,7 @@ def _store_members(
     came = [member for address, member in given.items() if address not in present]
     went = [address for address in present if address not in given]
     repository.remove_members(tx, workspace_id, group_id, went)
-    repository.insert_members(tx, [_member_row(workspace_id, group_id, member, now) for member in came])
+    repository.insert_members(tx, [member_row(workspace_id, group_id, member, now) for member in came])
     changed = [
         member
         for address, member in given.items()
@@ -253,33 +229,19 @@ def _store_members(
     return [member.person.address for member in came], went, cast(dict[str, str], roles)
 
 
-def _member_row(workspace_id: uuid.UUID, group_id: uuid.UUID, member: Member, now: dt.datetime) -> dict[str, Any]:
-    person = member.person
-    return {
-        "id": uuid7(),
-        "workspace_id": workspace_id,
-        "group_id": group_id,
-        "address": person.address,
-        "phone": person.phone,
-        "lid": person.lid,
-        "role": member.role,
-        "created_at": now,
-    }
-
-
 def _tell(
     tx: Tx,
     row: Row,
     change: GroupChange,
     values: Mapping[str, Any],
     moves: Mapping[str, list[Person]],
-    us: _Us,
+    us: Us,
 ) -> None:
     """Add the events and the notices of a change that was applied."""
     workspace_id, account_id, group_id = row["workspace_id"], row["account_id"], row["id"]
     told = {"workspace_id": workspace_id, "account_id": account_id}
     ids = {"group_id": str(group_id), "chat_id": str(group_id)}
-    facts = [name for name in ("subject", "description", *_SETTINGS) if name in values]
+    facts = [name for name in ("subject", "description", *SETTINGS) if name in values]
     if facts or change.link_reset:
         changed = [*facts, *(["invite_link"] if change.link_reset else [])]
         events.append(tx, "group.updated", {**ids, "changed": changed}, **told)
@@ -321,7 +283,7 @@ def _tell(
         note(event, data, *sorted(person.address for person in some))
 
 
-def _author(us: _Us, actor: Person | None) -> str:
+def _author(us: Us, actor: Person | None) -> str:
     """Return who caused something, as notices name them: empty for us and for nobody in particular."""
     return "" if actor is None or us.is_us(actor) else actor.address
 

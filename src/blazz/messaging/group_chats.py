@@ -29,13 +29,19 @@ def ensure(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, addresses: Co
     return {address: chat for (_, _, address), chat in found.items()}
 
 
+def known(tx: Tx, workspace_id: uuid.UUID, account_id: uuid.UUID, addresses: Collection[str]) -> dict[str, uuid.UUID]:
+    """Return the ids of those chats of groups that are here, by address."""
+    rows = repository.find_chats(tx, [workspace_id], account_id, addresses)
+    return {row["address"]: row["id"] for row in rows}
+
+
 def describe(
     tx: Tx,
     workspace_id: uuid.UUID,
     chat_id: uuid.UUID,
     *,
     name: str,
-    member_count: int,
+    member_count: int | None,
     closed: Closed | None,
     shown_at: dt.datetime | None = None,
 ) -> None:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import structlog
 
+from blazz._generated.engine import history_pb2 as pb
 from blazz.cluster import ownership
 from blazz.engine_client import EngineClient, EngineError, EngineGone, NotConnected, NotRunning
 from blazz.engine_client.history import HistoryClient
+from blazz.groups import imported
 from blazz.kit import failpoints
 from blazz.kit.crypto import SecretBox
 from blazz.kit.db import Database, Platform, Tx, Workspace
@@ -24,6 +26,7 @@ from blazz.kit.errors import BlazzError
 from blazz.kit.time import utc_now
 from blazz.messaging import history, imports
 from blazz.messaging.history_model import HistoryPiece, Imported, ImportJob
+from blazz.sessions.history_groups import groups_of
 from blazz.sessions.history_pieces import piece_of
 from blazz.sessions.registry import Registry, Session
 from blazz.sessions.tasks import TaskSet
@@ -134,7 +137,7 @@ class HistoryImports:
         if job.state == "waiting":
             async with contextlib.aclosing(client.fetch(session.ref, notification, job.pieces)) as pieces:
                 async for piece in pieces:
-                    done = await self._store(session, job, await asyncio.to_thread(piece_of, job, piece))
+                    done = await self._store(session, job, *await asyncio.to_thread(_read, job, piece))
                     if done.ended:
                         raise _Lost
                     failpoints.reach("history.piece_stored")
@@ -144,8 +147,16 @@ class HistoryImports:
         _log.info("history imported", account=str(job.account_id), type=job.sync_type, progress=job.progress)
         self._state_stale(session)
 
-    async def _store(self, session: Session, job: ImportJob, piece: HistoryPiece) -> Imported:
-        return await self._owned(session, job, lambda tx: history.store_piece(tx, job, piece, self._secret_box.seal))
+    async def _store(
+        self, session: Session, job: ImportJob, piece: HistoryPiece, groups: Sequence[imported.Remembered]
+    ) -> Imported:
+        def unit(tx: Tx) -> Imported:
+            done = history.store_piece(tx, job, piece, self._secret_box.seal)
+            if not done.ended:
+                imported.store(tx, job.account_id, groups)
+            return done
+
+        return await self._owned(session, job, unit)
 
     async def _owned(self, session: Session, job: ImportJob, unit: Callable[[Tx], _T], *, alone: bool = False) -> _T:
         """Run a unit as the session's owner, `alone` while no other unit of the session is under way. Raises _Lost."""
@@ -164,3 +175,7 @@ class HistoryImports:
         _log.warning("history not imported", account=str(job.account_id), final=final, reason=reason[:200])
         with contextlib.suppress(BlazzError, _Lost):
             await self._owned(session, job, lambda tx: imports.failed(tx, job, reason, final=final))
+
+
+def _read(job: ImportJob, piece: pb.HistoryPiece) -> tuple[HistoryPiece, list[imported.Remembered]]:
+    return piece_of(job, piece), groups_of(piece)

@@ -17,7 +17,7 @@ from whatsim.phones.language import CHANGES
 from whatsim.phones.noted import Noted, by_target
 from whatsim.phones.outgoing import Sender
 from whatsim.server.entities import Device, Message, Phone, now
-from whatsim.server.groups import GROUP_SERVER
+from whatsim.server.groups import GROUP_SERVER, Group
 from whatsim.wire.errors import WireError
 from whatsim.wire.jid import LID_SERVER, USER_SERVER, parse_jid
 from whatsim.wire.kinds import MessageKey
@@ -32,6 +32,7 @@ from whatsim.wire.peer import (
     TYPE_HISTORY_NOTICE,
     TYPE_RESPONSE,
     Conversation,
+    GroupMember,
     HistoryEntry,
     HistoryNotice,
     HistorySync,
@@ -53,6 +54,7 @@ BOOTSTRAP_CHATS = 20  # with their newest message each
 CHUNK_CHATS = 100
 RECENT_S = 90 * 86_400.0
 MAX_OLDER = 200  # messages in one answer
+_RANKS = {"member": 0, "admin": 1, "superadmin": 2}
 _STATUS = {"sent": 2, "delivered": 3, "read": 4, "played": 5}
 
 
@@ -188,7 +190,7 @@ class History:
         )
         settings = self._core.phones.settings.of_chat(phone, chat)
         group = self._core.groups.find(chat)
-        return Conversation(
+        conversation = Conversation(
             id=lid or (chat if group is not None else f"{chat}@{USER_SERVER}"),
             entries=[HistoryEntry(web, order) for order, web in found if web is not None],
             last_timestamp=newest,
@@ -203,6 +205,17 @@ class History:
             pn_jid=f"{chat}@{USER_SERVER}" if group is None else None,
             lid_jid=lid,
         )
+        if group is not None:
+            self._describe(conversation, group)
+        return conversation
+
+    def _describe(self, conversation: Conversation, group: Group) -> None:
+        """Add what a phone remembers of a group."""
+        people = self._core.groups.members(group)
+        conversation.members = [GroupMember(one.jid(group.server), _RANKS[group.roles[one.id]]) for one in people]
+        conversation.created = int(group.created)
+        conversation.created_by = self._core.world.by_id[group.creator].jid(group.server)
+        conversation.description = group.description or None
 
     def _web_message(
         self,

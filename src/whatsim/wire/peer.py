@@ -173,6 +173,14 @@ class HistoryEntry(Record):
 
 
 @dataclass(slots=True)
+class GroupMember(Record):
+    """A member of a group; `rank` is 0 for a member, 1 for an admin, 2 for the owner."""
+
+    address: str | None = text(1)
+    rank: int | None = uint(2)
+
+
+@dataclass(slots=True)
 class Conversation(Record):
     """A chat; `end` is 0 when the phone has older messages, 1 when it has none."""
 
@@ -185,8 +193,12 @@ class Conversation(Record):
     name: str | None = text(13)
     archived: bool | None = flag(16)
     marked_unread: bool | None = flag(19)
+    members: list[GroupMember] = messages(20, GroupMember)
     pinned: int | None = uint(24)
     mute_end: int | None = uint(25)
+    created: int | None = uint(31)
+    created_by: str | None = text(32)
+    description: str | None = text(33)
     pn_jid: str | None = text(39)
     lid_jid: str | None = text(42)
 
