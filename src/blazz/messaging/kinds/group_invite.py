@@ -11,7 +11,6 @@ from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import Message
 from blazz.kit.http import Model, RequestModel
 from blazz.kit.time import from_unix_ms
 from blazz.messaging.kinds.base import Content, Decoded, Draft, Kind, Lookup, Outgoing, Row
-from blazz.messaging.kinds.unsupported import UNSUPPORTED
 
 _ADDRESS = r"^[0-9-]{5,40}@g\.us$"
 _GROUP = "@g.us"
@@ -45,10 +44,12 @@ class GroupInvite(Kind):
     request = GroupInviteBody
     view = GroupInvitePart
 
+    def matches(self, message: Message, field: str) -> bool:
+        part = message.groupInviteMessage
+        return part.groupJID.endswith(_GROUP) and bool(part.inviteCode)  # else nobody can accept it
+
     def decode(self, message: Message, field: str) -> Decoded:
         part = message.groupInviteMessage
-        if not part.groupJID.endswith(_GROUP) or not part.inviteCode:
-            return Decoded(UNSUPPORTED, None, {"kind": field})
         content: dict[str, Any] = {
             "address": part.groupJID[:64],
             "code": part.inviteCode[:256],
