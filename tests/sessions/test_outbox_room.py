@@ -53,7 +53,8 @@ class Room:
         self.tried.append(message_id)
         return self.outcomes.pop(0)
 
-    def _put(self, _item: OutboxItem, result: SendResult) -> asyncio.Future[None]:
+    def _put(self, item: OutboxItem, result: SendResult) -> asyncio.Future[None]:
+        del item
         self.results.append(result)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         done.set_result(None)
