@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import Message
@@ -49,6 +49,7 @@ def plain(text: str) -> bool:
 
 
 @given(st.text(min_size=1, max_size=40).filter(plain), st.text(max_size=80).filter(plain))
+@example("ends with \\", "so does\\")
 def test_a_card_comes_out_as_it_was_written(name: str, company: str) -> None:
     card = contacts.ContactCard(
         name=contacts.CardName(formatted_name=name, first_name=name),

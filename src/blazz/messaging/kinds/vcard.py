@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 MAX_CHARS = 16_384  # of one card without its picture; what is longer loses its end
 _WIDTH = 75
 _LINES = 400
+_COMPONENT = re.compile(r"(?:^|;)((?:\\.|[^;\\]|\\$)*)")  # what stands between semicolons that are not escaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Property:
 
     def parts(self) -> list[str]:
         """Return the value's components (N, ADR, ORG), without escapes."""
-        return [_unescape(part) for part in re.split(r"(?<!\\);", self.value)]
+        return [_unescape(part) for part in _COMPONENT.findall(self.value)]
 
     @property
     def text(self) -> str:
