@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import typer.main
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from blazz.cli.app import app
 from blazz.kit.settings import Settings

@@ -94,7 +94,11 @@ class Settings(BaseSettings):
     )
     max_qr_starts_per_hour: int = Field(5, ge=1, description="QR starts without a link; unlimited when simulated.")
     valkey: bool = Field(True, description="Start a private Valkey for wake-ups; polling does without.")
-    redis_url: str | None = Field(None, description="Use this Redis or Valkey instead of a private one.")
+    redis_url: str | None = Field(
+        None,
+        repr=False,  # it may hold a password
+        description="Use this Redis or Valkey instead of a private one.",
+    )
     sessions_path: Path | None = Field(
         None,
         description="Session stores, on storage that all instances share; beneath the data directory when absent.",
