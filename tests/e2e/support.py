@@ -68,9 +68,10 @@ class Phone:
         """Open the chat: everything in it becomes read."""
         self._post("read", {"chat": chat})
 
-    def make_past(self, chats: int, messages_each: int) -> list[str]:
+    def make_past(self, chats: int, messages_each: int, days: int = 20) -> list[str]:
         """Have chats with a past before any device is linked; returns the numbers of the people in them."""
-        return list(self._post("past", {"chats": chats, "messages_each": messages_each})["numbers"])
+        body = {"chats": chats, "messages_each": messages_each, "days": days}
+        return list(self._post("past", body)["numbers"])
 
     def settings(self, chat: str) -> dict[str, Any]:
         """What is set for a chat, by the phone or one of its devices."""

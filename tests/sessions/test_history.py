@@ -342,6 +342,7 @@ async def test_only_recent_chats_and_messages_are_imported(tmp_path: Path, netwo
         assert await bodies(blazz) == ["last week"]
         assert MAX_CHATS == 500
         (chat,) = await blazz.rows(chats_table)
+        assert chat["more_on_phone"] is True
         # what is older can be asked for, and stands in front
         await blazz.database.write(blazz.scope, settings.ask_older, chat["id"], 50)
         await eventually(lambda: _bodies_are(blazz, ["six weeks ago", "last week"]), what="older messages on demand")

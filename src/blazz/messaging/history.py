@@ -86,7 +86,8 @@ def _within_limits(tx: Tx, job: ImportJob, chats: Sequence[HistoryChat], now: dt
     for chat in chats:
         recent = [one for one in chat.messages if one.prepared.message.timestamp >= since]
         if recent and (taken + len(kept) < MAX_CHATS or chat.continued):
-            kept.append(replace(chat, messages=recent))
+            more = chat.more_on_phone or len(recent) < len(chat.messages)
+            kept.append(replace(chat, messages=recent, more_on_phone=more))
     return kept
 
 

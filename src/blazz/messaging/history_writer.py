@@ -248,7 +248,7 @@ def _settings(chat: HistoryChat, row: RowMapping, job: ImportJob) -> dict[str, A
         "unread_mark": kept["marked_unread"] if kept else chat.marked_unread,
         "mute": kept["muted_until"] if kept else chat.muted_until,
         "pin": kept["pinned_at"] if kept else pinned_at,
-        "more": chat.more_on_phone,
+        "more": chat.more_on_phone or (chat.continued and bool(row["more_on_phone"])),
         "unread": min(chat.unread, _inbound(chat)) if new and not kept else row["unread_count"],
     }
 

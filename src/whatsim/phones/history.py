@@ -83,7 +83,9 @@ class History:
 
     async def _hand_over(self, device: Device) -> None:
         phone = device.phone
-        past = _by_chat(message for message in phone.messages if message.timestamp > now() - RECENT_S)
+        since = now() - RECENT_S
+        past = _by_chat(message for message in phone.messages if message.timestamp > since)
+        with_older = {message.chat for message in phone.messages if message.timestamp <= since}
         newest = sorted(past, key=lambda chat: past[chat][-1].timestamp, reverse=True)
         first = [self._conversation(phone, chat, past[chat], last=1, more=True) for chat in newest[:BOOTSTRAP_CHATS]]
         mappings = self._mappings(newest)
@@ -96,7 +98,7 @@ class History:
             await self._upload(phone, device, blob, notice)
         chunks = [newest[at : at + CHUNK_CHATS] for at in range(0, len(newest), CHUNK_CHATS)]
         for number, chunk in enumerate(chunks, 1):
-            conversations = [self._conversation(phone, chat, past[chat], more=False) for chat in chunk]
+            conversations = [self._conversation(phone, chat, past[chat], more=chat in with_older) for chat in chunk]
             progress = 100 * number // len(chunks)
             blob = HistorySync(SYNC_RECENT, conversations, number, progress, mappings=self._mappings(chunk))
             await self._upload(phone, device, blob, HistoryNotice(sync_type=SYNC_RECENT, progress=progress))
