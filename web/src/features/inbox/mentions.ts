@@ -7,6 +7,9 @@ import { readable, userOf } from './addresses'
 export interface Mentionable {
   address: string
   name: string
+  /** What the colour without a picture follows, the same everywhere. */
+  seed?: string
+  picture?: string | null
 }
 
 export interface Typed {

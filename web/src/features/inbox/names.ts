@@ -59,7 +59,11 @@ export function useNames(chat: Ref<Chat | undefined>): Names {
   const group = useGroup(() => (chat.value?.kind === 'group' ? chat.value.id : null))
   const members = computed(() => group.data.value?.members ?? [])
   const memberNames = computed(() => new Map(members.value.flatMap((member) => addressesOf(member).map((address) => [address, member]))))
-  const people = computed<Mentionable[]>(() => members.value.filter((member) => !member.is_us).map((member) => ({ address: member.address, name: member.display_name })))
+  const people = computed<Mentionable[]>(() =>
+    members.value
+      .filter((member) => !member.is_us)
+      .map((member) => ({ address: member.address, name: member.display_name, seed: member.contact?.id, picture: member.contact?.picture_id }))
+  )
 
   const admin = computed(() => group.data.value?.state === 'member' && group.data.value.role !== 'member')
 
