@@ -116,6 +116,36 @@ async def test_a_first_login_that_is_refused_for_now_is_tried_again(blazz: Blazz
 
 
 @pytest.mark.engine
+async def test_a_slow_network_links_all_the_same(blazz: Blazz, network: Network, phone: str) -> None:
+    delay = network.add_fault(FaultSpec("delay", seconds=0.4))
+    account_id = await blazz.add_account()
+    qr = await shown(blazz, account_id)
+    await network.link_qr(phone, qr.code)
+    await blazz.status(account_id, "connected")
+    network.clear_faults(delay.id)
+
+
+@pytest.mark.engine
+async def test_a_new_code_that_is_asked_for_while_the_phone_waits_ends_the_old_linking(
+    blazz: Blazz, network: Network, phone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """WhatsApp's word that the phone has accepted us is on its way when the connection is closed."""
+    monkeypatch.setattr(linking, "RETURN_S", 0.1)
+    account_id = await blazz.add_account()
+    qr = await shown(blazz, account_id)
+    delay = network.add_fault(FaultSpec("delay", seconds=5))
+    scan = asyncio.create_task(network.link_qr(phone, qr.code))
+    await eventually(lambda: network.list_faults()[0].hits > 0, what="the word is on its way")
+    network.clear_faults(delay.id)
+    again = await shown(blazz, account_id)
+    with pytest.raises(LinkRefused):
+        await scan
+    assert not network.get_phone(phone).devices
+    await network.link_qr(phone, again.code)
+    await blazz.status(account_id, "connected")
+
+
+@pytest.mark.engine
 async def test_a_new_device_that_whatsapp_does_not_know_is_told_and_forgotten(
     blazz: Blazz, network: Network, phone: str
 ) -> None:
@@ -132,9 +162,10 @@ async def test_a_new_device_that_whatsapp_does_not_know_is_told_and_forgotten(
 
 @pytest.mark.engine
 async def test_a_number_that_is_connected_again_while_the_phone_accepts_it_is_linked(
-    blazz: Blazz, network: Network, phone: str
+    blazz: Blazz, network: Network, phone: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody asks for a new code at the very moment of the scan: the phone's view and ours stay the same."""
+    monkeypatch.setattr(linking, "RETURN_S", 0.5)
     account_id = await blazz.add_account()
     for _ in range(3):
         qr = await shown(blazz, account_id)
