@@ -236,6 +236,13 @@ def bubble(conversation: Locator, text: str) -> Locator:
     return conversation.get_by_role("article").filter(has=conversation.page.get_by_text(text, exact=True))
 
 
+def menu_of(message: Locator, action: str) -> None:
+    """Choose an action from a message's menu."""
+    message.hover()
+    message.locator("xpath=..").get_by_role("button", name="More actions", exact=True).click()
+    message.page.get_by_role("menuitem", name=action, exact=True).click()
+
+
 def tick(message: Locator, state: str) -> Locator:
     """The mark that tells how far a message got, e.g. "Delivered"."""
     return message.get_by_role("img", name=state, exact=True)

@@ -18,6 +18,7 @@ from tests.e2e.support import (
     Phone,
     bubble,
     coffee_picture,
+    menu_of,
     tick,
     until,
 )
@@ -85,6 +86,8 @@ def test_a_reply_shows_at_once_and_its_ticks_follow_the_phone(inbox: Inbox, demo
 
     expect(tick(reply, "Read")).to_be_visible()
     expect(reply).to_have_count(1)
+    menu_of(reply, "Message info")
+    expect(inbox.page.get_by_test_id("message-info").get_by_role("term")).to_contain_text(["Sent", "Delivered", "Read"])
     assert budi.sees("Yes, from eight to four.")["deliveries"] == 1
 
 

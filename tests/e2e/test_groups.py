@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.support import BUDI, BUSINESS, CITRA, Demo, Inbox, bubble, tick, until
+from tests.e2e.support import BUDI, BUSINESS, CITRA, Demo, Inbox, bubble, menu_of, tick, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.engine]
 
@@ -43,7 +43,7 @@ def test_a_group_is_made_talked_in_managed_and_left(inbox: Inbox, demo: Demo) ->
     group = address_of(demo, "Order team")
     budi, citra = demo.phone(BUDI), demo.phone(CITRA)
     budi.write("I can pack tomorrow", to=group)
-    citra.write("And I deliver", to=group)
+    offered = citra.send("text", {"body": "And I deliver"}, to=group)
     named = bubble(conversation, "I can pack tomorrow").get_by_test_id("sender")
     expect(named).to_have_text("Budi Santoso")
     expect(bubble(conversation, "And I deliver").get_by_test_id("sender")).to_have_text("Citra Dewi")
@@ -52,6 +52,13 @@ def test_a_group_is_made_talked_in_managed_and_left(inbox: Inbox, demo: Demo) ->
     citra.sees("Thank you both")
     budi.read(group)
     expect(bubble(conversation, "Thank you both").get_by_test_id("read-count")).to_have_text("read by 1 of 2")
+
+    menu_of(bubble(conversation, "And I deliver"), "Delete")
+    dialog = page.get_by_role("dialog", name="Delete this message?")
+    expect(dialog).to_contain_text("as an admin of the group you remove what Citra Dewi wrote")
+    dialog.get_by_role("button", name="Delete for everyone").click()
+    expect(conversation.get_by_text("This message was deleted")).to_be_visible()
+    budi.shows(offered, "nothing any more", lambda message: message["deleted"])
 
     if not page.get_by_test_id("group-panel").is_visible():
         page.get_by_role("button", name="Details").click()
