@@ -202,8 +202,15 @@ class GroupDesk:
         await self._core.store.durable()
         return message_id
 
-    async def publish(self, channel: str, followers: Sequence[str], content: TextContent) -> str:
-        """Post to a channel (`...@newsletter`): the companions of its followers receive it; returns its message id."""
+    async def publish(
+        self, channel: str, followers: Sequence[str], content: TextContent, *, name: str | None = None
+    ) -> str:
+        """Post to a channel (`...@newsletter`): the companions of its followers receive it; returns its message id.
+
+        `name` is what the channel is called from now on.
+        """
+        if name is not None:
+            self._core.channels.rename(channel, name)
         phones = [self._core.world.phone(number) for number in followers]
         message_id = self._core.phones.groups.publish(channel, phones, prepare_text(content, phones[0], phones[0]))
         await self._core.store.durable()

@@ -36,6 +36,7 @@ from whatsim.phones.views import device_view, message_view, phone_view
 from whatsim.rules_desk import CallsDesk, LimitsDesk, PasskeysDesk
 from whatsim.server.calls import Calls
 from whatsim.server.certificates import noise_chain, tls_context, write_private
+from whatsim.server.channels import Channels
 from whatsim.server.connection import Connection
 from whatsim.server.core import Core
 from whatsim.server.counters import Counters
@@ -125,6 +126,7 @@ class Network:
         core.router = Router(core)
         core.delivery = Delivery(core)
         core.groups = Groups(core)
+        core.channels = Channels(core)
         core.group_router = GroupRouter(core)
         core.limits = Limits(core)
         core.calls = Calls(core)

@@ -142,12 +142,12 @@ def test_status_posts_and_channels_are_shown_where_they_are_wanted(inbox: Inbox,
     settings.get_by_role("button", name="Save").click()
     expect(settings.get_by_role("button", name="Save")).to_be_disabled()
     demo.phones.post(f"/phones/{CITRA}/status", json={"body": "Roasting today"}).raise_for_status()
-    posted = {"body": "Harvest report", "followers": [BUSINESS]}
+    posted = {"body": "Harvest report", "followers": [BUSINESS], "name": "Green beans"}
     demo.phones.post("/channels/120363000000000002@newsletter/messages", json=posted).raise_for_status()
     page.get_by_role("link", name="Inbox").first.click()
     status = inbox.open_chat("Status updates")
     expect(bubble(status, "Roasting today").get_by_test_id("sender")).to_have_text("Citra Dewi")
     expect(page.get_by_test_id("group-closed")).to_have_text("Posts can be read here, but not answered.")
-    channel = inbox.open_chat("Channel")
+    channel = inbox.open_chat("Green beans")
     expect(bubble(channel, "Harvest report")).to_be_visible()
     expect(page.get_by_role("button", name="Attach", exact=True)).to_have_count(0)

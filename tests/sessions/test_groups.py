@@ -36,6 +36,7 @@ from whatsim.model import FaultSpec, GroupRefused
 from whatsim.network import Network
 
 pytestmark = [pytest.mark.anyio, pytest.mark.engine]
+CHANNEL = "120363000000000002@newsletter"
 
 
 class Stage:
@@ -343,7 +344,7 @@ async def test_status_posts_and_channels_are_kept_as_the_workspace_wants(stage: 
     await stage.blazz.database.write(Platform("test"), choose)
     await network.send_message(stage.sari, number.phone, text(f"knows each other {kept}"))
     await network.groups.post_status(stage.sari, text(f"a day {kept}"))
-    await network.groups.publish("120363000000000002@newsletter", [number.phone], text(f"news {kept}"))
+    await network.groups.publish(CHANNEL, [number.phone], text(f"news {kept}"), name="Harvest")
     await network.send_message(stage.sari, number.phone, text(f"behind them {kept}"))
     await stage.message(f"behind them {kept}")
     bodies = await stage.blazz.bodies(from_me=False)
@@ -353,6 +354,12 @@ async def test_status_posts_and_channels_are_kept_as_the_workspace_wants(stage: 
         assert post.sender is not None and post.sender.push_name == "Sari"
         kinds = {row["kind"] for row in await stage.blazz.rows(chats_table)}
         assert {"status", "channel"} <= kinds
+
+        async def named() -> bool:
+            rows = await stage.blazz.rows(chats_table, chats_table.c.address == CHANNEL)
+            return [row["name"] for row in rows] == ["Harvest"]
+
+        await eventually(named, what="the channel's name")
 
     async def confirmed() -> bool:
         return not any(device.queued for device in network.get_phone(number.phone).devices)

@@ -138,3 +138,11 @@ func (s *groupsServer) AnswerRequests(ctx context.Context, q *pb.AnswerRequestsR
 	}
 	return target.AnswerRequests(ctx, q)
 }
+
+func (s *groupsServer) ChannelInfo(ctx context.Context, q *pb.ChannelRequest) (*pb.Channel, error) {
+	target, err := s.target(q)
+	if err != nil {
+		return nil, err
+	}
+	return target.ChannelInfo(ctx, q.Jid)
+}

@@ -69,6 +69,7 @@ func TestBadInputAboutGroupsIsRefusedBeforeAnythingIsAsked(t *testing.T) {
 		"nobody":  last(s.UpdateParticipants(t.Context(), &pb.UpdateParticipantsRequest{Jid: "1@g.us", Action: "add"})),
 		"link":    last(s.JoinByLink(t.Context(), "")),
 		"code":    s.JoinByInvitation(t.Context(), &pb.InvitationRequest{Jid: "1@g.us", Inviter: "1@lid"}),
+		"channel": last(s.ChannelInfo(t.Context(), "1@g.us")),
 		"inviter": s.JoinByInvitation(t.Context(), &pb.InvitationRequest{Jid: "1@g.us", Code: "x"}),
 	} {
 		if status.Code(err) != codes.InvalidArgument {

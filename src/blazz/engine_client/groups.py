@@ -38,6 +38,11 @@ class GroupsClient:
         group: pb.Group = await self._client.call(self._stub.Info, request, _CALL_S)
         return group
 
+    async def channel_name(self, ref: SessionRef, address: str) -> str:
+        """Return what a channel is called that the account follows."""
+        request = pb.ChannelRequest(session_id=ref.session_id, epoch=ref.epoch, jid=address)
+        return str((await self._client.call(self._stub.ChannelInfo, request, _CALL_S)).name)
+
     async def ask(self, ref: SessionRef, method: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Call a method by name with a request in protobuf's JSON form; session and epoch are filled in here.
 

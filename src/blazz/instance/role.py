@@ -31,6 +31,7 @@ from blazz.media.store import MediaStore
 from blazz.providers.whatsapp_web import WhatsAppWeb
 from blazz.sessions.adoption import Adoption
 from blazz.sessions.calls import CallDesk
+from blazz.sessions.channels import ChannelNames
 from blazz.sessions.commands import InProcessCommands
 from blazz.sessions.downloads import Downloads
 from blazz.sessions.figures import machine
@@ -187,6 +188,8 @@ class Instance:
         )
         self.ingest = Ingest(database, self._secret_box.seal, supervisor.answer, self.downloads.wake)
         supervisor.ingest = self.ingest
+        channels = ChannelNames(database, lambda: supervisor.speaking_client)
+        self.ingest.channel_posted = channels.posted
         supervisor.connected_hooks += [
             lambda session: self.outbox.hint(session.account_id),
             lambda _session: self.downloads.wake(),
@@ -227,6 +230,7 @@ class Instance:
         self._parts.push_async_callback(calls.desk.stop)
         self._parts.push_async_callback(people.stop)
         self._parts.push_async_callback(groups.stop)
+        self._parts.push_async_callback(channels.stop)
         self._parts.push_async_callback(shared.stop)
         self._parts.push_async_callback(imports.stop)
         self._parts.push_async_callback(self.presence.stop)

@@ -20,6 +20,7 @@ from blazz.kit import failpoints
 from blazz.kit.db import Database, Tx, Workspaces
 from blazz.kit.errors import BlazzError
 from blazz.messaging import inbound as messaging
+from blazz.messaging.feeds import feed_kind
 from blazz.messaging.model import InboundMessage, InboundReceipt, PreparedMessage
 from blazz.messaging.receipts import store_receipts
 from blazz.sessions.inbound import identity_of, message_of, receipt_of, undecryptable_of
@@ -63,6 +64,8 @@ class Ingest:
         self._seal = seal
         self._answer = answer
         self._media = media
+        self.channel_posted: Callable[[Session, str], None] = lambda session, address: None
+        """Called for every post of a channel that was taken."""
         self._waiting: deque[Delivery] = deque()
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
@@ -210,6 +213,9 @@ class Ingest:
         self.counters.stored += len(group) - len(refused)
         self.counters.refused += len(refused)
         self._answer(stored, refused)
+        for delivery in group:
+            if delivery.session.account_id not in stale and feed_kind(delivery.event.message.chat) == "channel":
+                self.channel_posted(delivery.session, delivery.event.message.chat)
 
     def _refuse(self, group: Sequence[Delivery]) -> None:
         self.counters.refused += len(group)

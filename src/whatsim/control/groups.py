@@ -112,6 +112,7 @@ class ChannelPost(Body):
 
     body: str = Field(min_length=1, max_length=65_536)
     followers: list[Number] = Field(min_length=1, max_length=1000)
+    name: str | None = Field(None, min_length=1, max_length=100, description="What the channel is called from now on.")
 
 
 class Posted(BaseModel):
@@ -173,4 +174,4 @@ async def post_status(network: Net, number: Number, body: TextBody) -> Posted:
 
 @router.post("/channels/{jid}/messages", status_code=201, summary="Post to a channel")
 async def post_to_channel(network: Net, jid: Annotated[ChannelAddress, Path()], body: ChannelPost) -> Posted:
-    return Posted(message_id=await network.groups.publish(jid, body.followers, TextContent(body.body)))
+    return Posted(message_id=await network.groups.publish(jid, body.followers, TextContent(body.body), name=body.name))

@@ -21,6 +21,7 @@ from whatsim.wire.tokens import Dictionary
 if TYPE_CHECKING:
     from whatsim.phones.phones import Phones
     from whatsim.server.calls import Calls
+    from whatsim.server.channels import Channels
     from whatsim.server.connection import Connection
     from whatsim.server.delivery import Delivery
     from whatsim.server.group_router import GroupRouter
@@ -42,6 +43,7 @@ class Core:
     router: Router
     delivery: Delivery
     groups: Groups
+    channels: Channels
     group_router: GroupRouter
     limits: Limits
     calls: Calls

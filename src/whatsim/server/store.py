@@ -68,6 +68,7 @@ TABLES: dict[str, Table] = {
         Table("contents", "message INTEGER, content BLOB"),
         Table("profiles", "phone INTEGER, data TEXT"),
         Table("groups", "id TEXT, data TEXT"),
+        Table("channels", "id TEXT, name TEXT"),
         Table("message_extras", "message INTEGER, data TEXT"),
         Table("group_messages", "message INTEGER, author TEXT, reached TEXT"),
         Table("sender_keys", "phone INTEGER, group_id TEXT, peer INTEGER, device INTEGER, record TEXT", 4),

@@ -22,6 +22,8 @@ MAX_ABOUT = 512
 # The persisted query with which clients of today change their about text.
 _UPDATE_TEXT_STATUS = "9152604461510864"
 _REACHOUT_TIMELOCK = "23983697327930364"  # the question for a time lock
+# By linked clients of the two kinds that there are.
+_FETCH_CHANNEL = frozenset({"6563316087068696", "9779843322044422"})
 
 
 def user_node(query: Query, phone: Phone, protocol: str) -> Node | None:
@@ -139,7 +141,7 @@ def handle_status(query: Query) -> bool:
 
 
 def handle_mex(query: Query) -> bool:
-    """Namespace `w:mex`: the about text, as clients of today change it; other queries find nothing."""
+    """Namespace `w:mex`: the about text, as clients of today change it, and channels; other queries find nothing."""
     if query.child.attrs.get("query_id") == _UPDATE_TEXT_STATUS:
         try:
             text = json.loads(query.child.data())["variables"]["input"]["text"]
@@ -150,6 +152,12 @@ def handle_mex(query: Query) -> bool:
         query.durable_result([Node("result", {}, answer)])
     elif query.child.attrs.get("query_id") == _REACHOUT_TIMELOCK:
         query.result([Node("result", {}, query.core.limits.timelock_answer(query.device.phone))])
+    elif query.child.attrs.get("query_id") in _FETCH_CHANNEL:
+        try:
+            address = str(json.loads(query.child.data())["variables"]["input"]["key"])
+        except (ValueError, KeyError, TypeError):
+            raise WireError("malformed question for a channel") from None
+        query.result([Node("result", {}, query.core.channels.answer(address))])
     else:
         query.result([Node("result", {}, b'{"data":{}}')])
     return True
