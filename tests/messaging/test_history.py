@@ -15,8 +15,8 @@ from sqlalchemy import select, update
 from blazz import events
 from blazz._generated.engine import history_pb2 as pb
 from blazz._generated.wa.waCommon.WACommon_pb2 import MessageKey
-from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import Message, ProtocolMessage
-from blazz._generated.wa.waWeb.WAWebProtobufsWeb_pb2 import PinInChat, PollUpdate, Reaction
+from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import Message, PinInChatMessage, ProtocolMessage
+from blazz._generated.wa.waWeb.WAWebProtobufsWeb_pb2 import MessageAddOn, PinInChat, PollUpdate, Reaction
 from blazz.accounts.tables import accounts as accounts_table
 from blazz.kit.db import Platform, Tx, Workspace
 from blazz.kit.time import utc_now
@@ -255,6 +255,26 @@ async def test_votes_and_pins_are_imported_with_what_they_are_about(stage: Stage
     body = {"message_id": found["id"], "options": ["Tuesday"]}
     sent = await stage.owner.post("/messages", {"to": PHONE, "type": "poll_vote", "poll_vote": body})
     assert sent.status_code == 202, sent.text
+
+
+async def test_changes_in_the_form_of_newer_phones_are_imported_once(stage: Stage) -> None:
+    heart = MessageAddOn(messageAddOnKey=MessageKey(**key_json("3AHEART", from_me=True)), senderTimestampMS=5)
+    heart.messageAddOn.reactionMessage.text = "❤️"
+    pin = MessageAddOn(messageAddOnKey=MessageKey(**key_json("3APIN", from_me=False)))
+    pin.senderTimestampMS = int(NOW.timestamp() * 1000)
+    pin.messageAddOn.pinInChatMessage.type = PinInChatMessage.PIN_FOR_ALL
+    pin.addOnContextInfo.messageAddOnDurationInSecs = 86_400
+    old = MessageAddOn(messageAddOnKey=MessageKey(**key_json("3AVOTE", from_me=False)))
+    old.legacyMessage.pollVote.selectedOptions.append(sha256(b"Monday").digest())
+    strange = MessageAddOn(messageAddOnKey=MessageKey(**key_json("3AEVENT", from_me=False)))
+    same = Reaction(text="❤️", key=MessageKey(**key_json("3AHEART", from_me=True))).SerializeToString()
+    add_ons = [one.SerializeToString() for one in (heart, pin, old, strange)] + [b"\xff"]
+    await take(stage, conversation(poll("Monday", "Tuesday", add_ons=add_ons, reactions=[same])))
+    (found,) = await shown(stage)
+    assert [one["emoji"] for one in found["reactions"]] == ["❤️"]
+    assert [len(one["voters"]) for one in found["poll"]["options"]] == [1, 0]
+    assert dt.datetime.fromisoformat(found["pinned_until"]) == NOW + dt.timedelta(days=1)
+    assert len(await stage.rows()) == 4
 
 
 async def test_what_is_here_learns_what_became_of_it(stage: Stage) -> None:

@@ -197,6 +197,7 @@ func TestWhatBelongsToAMessageComesWithIt(t *testing.T) {
 	info.PollUpdates = []*waWeb.PollUpdate{{Vote: &waE2E.PollVoteMessage{SelectedOptions: [][]byte{{1}}}}}
 	info.Reactions = []*waWeb.Reaction{{Text: proto.String("x")}, {Text: proto.String("y")}}
 	info.PinInChat = &waWeb.PinInChat{Type: waWeb.PinInChat_PIN_FOR_ALL.Enum()}
+	info.MessageAddOns = []*waWeb.MessageAddOn{{MessageAddOnKey: &waCommon.MessageKey{ID: proto.String("A")}}}
 	info.RevokeMessageTimestamp = proto.Uint64(1_700_000_100)
 	chat.Messages[1].Message = &waWeb.WebMessageInfo{
 		Key: info.Key, MessageStubType: waWeb.WebMessageInfo_GROUP_CHANGE_SUBJECT.Enum(), MessageStubParameters: []string{"New"},
@@ -212,7 +213,7 @@ func TestWhatBelongsToAMessageComesWithIt(t *testing.T) {
 		t.Fatalf("%d messages", len(got.Messages))
 	}
 	first, notice := got.Messages[0], got.Messages[1]
-	if string(first.Secret) != "secret" || len(first.Votes) != 1 || len(first.Reactions) != 2 || len(first.Pin) == 0 || first.RevokedMs != 1_700_000_100_000 {
+	if string(first.Secret) != "secret" || len(first.Votes) != 1 || len(first.Reactions) != 2 || len(first.AddOns) != 1 || len(first.Pin) == 0 || first.RevokedMs != 1_700_000_100_000 {
 		t.Fatalf("%v", first)
 	}
 	if notice.Sender != "" || notice.Stub != 21 || notice.StubParameters[0] != "New" {

@@ -124,6 +124,7 @@ func (t Translator) message(chat types.JID, entry *waHistorySync.HistorySyncMsg)
 	}
 	to.Reactions = serialised(from.GetReactions())
 	to.Votes = serialised(from.GetPollUpdates())
+	to.AddOns = serialised(from.GetMessageAddOns())
 	if from.PinInChat != nil {
 		to.Pin, _ = proto.Marshal(from.PinInChat)
 	}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TypeVar
 
 from google.protobuf.message import DecodeError
 
 from blazz._generated.engine import history_pb2 as pb
 from blazz._generated.wa.waCommon.WACommon_pb2 import MessageKey
 from blazz._generated.wa.waE2E.WAWebProtobufsE2E_pb2 import Message, PinInChatMessage, ProtocolMessage
-from blazz._generated.wa.waWeb.WAWebProtobufsWeb_pb2 import PinInChat, PollUpdate, Reaction
+from blazz._generated.wa.waWeb.WAWebProtobufsWeb_pb2 import MessageAddOn, PinInChat, PollUpdate, Reaction
 from blazz.kit.time import from_unix_ms
 from blazz.messaging import inbound, kinds
 from blazz.messaging.kinds import envelope
@@ -19,6 +20,9 @@ from blazz.messaging.kinds.base import Target
 from blazz.messaging.model import InboundMessage, PreparedMessage
 from blazz.sessions.addresses import canonical, lid_of, phone_of
 
+_M = TypeVar("_M", Reaction, PinInChat, PollUpdate, MessageAddOn)
+_ABOUT = {"reactionMessage": "key", "pinInChatMessage": "key", "pollUpdateMessage": "pollCreationMessageKey"}
+"""Where changes name the message that they are about."""
 _DELETED = frozenset({1, 132})  # WhatsApp's stubs: by its author, by a group's admin
 
 
@@ -28,9 +32,15 @@ def changes_of(item: PreparedMessage, one: pb.HistoryMessage) -> Iterator[Prepar
     made = [_reaction(target, raw) for raw in one.reactions]
     made += [_pin(target, one.pin)] if one.pin else []
     made += [_deletion(target, one)] if is_deleted(one) else []
+    updates = [_parsed(PollUpdate, raw) for raw in one.votes]
+    for add_on in (_parsed(MessageAddOn, raw) for raw in one.add_ons):
+        if add_on is not None and add_on.legacyMessage.HasField("pollVote"):
+            updates.append(_update_of(add_on))
+        elif add_on is not None:
+            made.append(_added(target, add_on))
     yield from inbound.prepare([change for change in made if change is not None])
-    for raw in one.votes:
-        vote = _vote(item, raw)
+    for update in updates:
+        vote = None if update is None else _vote(item, update)
         if vote is not None:
             yield vote
 
@@ -61,11 +71,8 @@ def as_edited(item: PreparedMessage) -> PreparedMessage | None:
 
 
 def _reaction(target: InboundMessage, raw: bytes) -> InboundMessage | None:
-    try:
-        reaction = Reaction.FromString(raw)
-    except DecodeError:
-        return None
-    if not reaction.key.ID or not reaction.text:
+    reaction = _parsed(Reaction, raw)
+    if reaction is None or not reaction.key.ID or not reaction.text:
         return None
     content = Message()
     content.reactionMessage.text = reaction.text
@@ -75,11 +82,8 @@ def _reaction(target: InboundMessage, raw: bytes) -> InboundMessage | None:
 
 
 def _pin(target: InboundMessage, raw: bytes) -> InboundMessage | None:
-    try:
-        pin = PinInChat.FromString(raw)
-    except DecodeError:
-        return None
-    if not pin.key.ID or target.wa_message_id == pin.key.ID:
+    pin = _parsed(PinInChat, raw)
+    if pin is None or not pin.key.ID or target.wa_message_id == pin.key.ID:
         return None
     at = pin.senderTimestampMS or pin.serverTimestampMS
     content = Message()
@@ -91,12 +95,31 @@ def _pin(target: InboundMessage, raw: bytes) -> InboundMessage | None:
     return _change(target, pin.key, content, at)
 
 
-def _vote(poll: PreparedMessage, raw: bytes) -> PreparedMessage | None:
-    """Return a vote. The phone has opened it, so its message is made without what encrypts it."""
-    try:
-        update = PollUpdate.FromString(raw)
-    except DecodeError:
+def _added(target: InboundMessage, add_on: MessageAddOn) -> InboundMessage | None:
+    """Return a change that newer phones keep as the message that it was, maybe without what it is about."""
+    key, content = add_on.messageAddOnKey, Message()
+    content.CopyFrom(add_on.messageAddOn)
+    field = next((name for name in _ABOUT if content.HasField(name)), None)
+    if not key.ID or field is None:
         return None
+    part, at = getattr(content, field), add_on.senderTimestampMS or add_on.serverTimestampMS
+    getattr(part, _ABOUT[field]).CopyFrom(_key_of(target, key))
+    part.senderTimestampMS = part.senderTimestampMS or at
+    if seconds := add_on.addOnContextInfo.messageAddOnDurationInSecs:
+        content.messageContextInfo.messageAddOnDurationInSecs = seconds
+    return _change(target, key, content, at)
+
+
+def _update_of(add_on: MessageAddOn) -> PollUpdate:
+    return PollUpdate(
+        pollUpdateMessageKey=add_on.messageAddOnKey,
+        vote=add_on.legacyMessage.pollVote,
+        senderTimestampMS=add_on.senderTimestampMS or add_on.serverTimestampMS,
+    )
+
+
+def _vote(poll: PreparedMessage, update: PollUpdate) -> PreparedMessage | None:
+    """Return a vote. The phone has opened it, so its message is made without what encrypts it."""
     key = update.pollUpdateMessageKey
     if not key.ID or poll.decoded is None or poll.decoded.kind != "poll":
         return None
@@ -155,6 +178,13 @@ def _change(target: InboundMessage, key: MessageKey, content: Message, at_ms: in
         push_name=None,
         raw=content.SerializeToString(),
     )
+
+
+def _parsed(kind: type[_M], raw: bytes) -> _M | None:
+    try:
+        return kind.FromString(raw)
+    except DecodeError:
+        return None
 
 
 def _moment(milliseconds: int) -> dt.datetime | None:
