@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from blazz.kit import failpoints
 from blazz.messaging.tables import messages
 from tests.support.network import simulated_network
 from tests.support.product import Blazz, Number, running, shown, text
@@ -90,6 +91,28 @@ async def test_a_message_that_could_not_be_read_is_replaced_when_it_comes(blazz:
     await network.send_message(customer, number.phone, text("and on"))
     await eventually(lambda: _here(blazz, ["hello", "broken on the way", "and on"]))
     assert len({one["wa_message_id"] for one in await blazz.messages()}) == len(await blazz.messages())
+
+
+async def test_what_cannot_be_read_is_stored_before_it_is_confirmed(
+    blazz: Blazz, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLAZZ_TEST_MODE", "1")
+    number, customer = await conversation(blazz, network)
+    await eventually(lambda: network.stats().queued == 0, what="everything is confirmed")
+    counters = blazz.instance.ingest.counters
+    refused = counters.refused
+    failpoints.arm("ingest.before_store", "error")
+    try:
+        network.add_fault(FaultSpec("corrupt", number.phone, count=1))
+        await network.send_message(customer, number.phone, text("broken on the way"))
+        await eventually(lambda: counters.refused > refused, what="the refusal to store it")
+        assert network.stats().retry_requests == 0, "its sender was asked for it again, and here is no trace of it"
+        assert network.stats().queued >= 1, "it was confirmed, and here is no trace of it"
+        await network.send_message(customer, number.phone, text("and on"))
+    finally:
+        failpoints.disarm("ingest.before_store")
+    await eventually(lambda: _here(blazz, ["hello", "broken on the way", "and on"]), what="both, in their order")
+    await eventually(lambda: network.stats().queued == 0, what="their confirmation")
 
 
 async def test_what_its_sender_cannot_send_again_comes_from_our_own_phone(blazz: Blazz, network: Network) -> None:

@@ -40,6 +40,8 @@ func (s *Session) handle(event any) (ok bool) {
 		body := s.event()
 		body.Body = &pb.Event_Receipt{Receipt: receipt(e)}
 		return s.deliver(body)
+	case *waevents.UndecryptableMessage:
+		return s.onUnread(e)
 	default:
 		if done, stored := s.onGroup(event); done {
 			return stored
@@ -287,7 +289,14 @@ func (s *Session) outgoing(node *waBinary.Node) {
 		s.cutConn() // sending with a cancelled context writes nothing
 		return
 	}
-	if node.Tag != "message" {
+	switch {
+	case node.Tag == "receipt" && node.Attrs["type"] == "retry":
+		s.confirms(node, true)
+		return
+	case node.Tag == "ack" && node.Attrs["class"] == "message":
+		s.confirms(node, false)
+		return
+	case node.Tag != "message":
 		return
 	}
 	id, _ := node.Attrs["id"].(string)

@@ -47,9 +47,13 @@ func (s *Session) onTimelock(e *waevents.NotifyAccountReachoutTimelock) {
 	s.m.cfg.Hub.Keep(event, "timelock")
 }
 
-// incoming sees every node that arrives, before the library handles it. It picks up the one notice of limits that the
-// library has no event for.
+// incoming sees every node that arrives, before the library handles it. It remembers messages until they are confirmed,
+// and picks up the one notice of limits that the library has no event for.
 func (s *Session) incoming(node *waBinary.Node) {
+	if node.Tag == "message" {
+		s.arrives(node)
+		return
+	}
 	if node.Tag != "notification" || node.Attrs["type"] != "mex" {
 		return
 	}

@@ -156,7 +156,7 @@ func (s *Session) connectOnce() verdict {
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
 	s.mu.Lock()
-	s.conn, s.dropConn, s.held = ctx, cancel, nil
+	s.conn, s.dropConn, s.held, s.arriving, s.placed = ctx, cancel, nil, nil, nil
 	s.mu.Unlock()
 	s.offline.Store(s.linked())
 	for old, ok := s.mail.take(); ok; old, ok = s.mail.take() {

@@ -12,6 +12,7 @@ import (
 	"github.com/blazz/blazz/engine-host/internal/store"
 	"github.com/blazz/blazz/engine-host/internal/walog"
 	"go.mau.fi/whatsmeow"
+	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/proto/waWa6"
 	wastore "go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
@@ -60,8 +61,10 @@ type Session struct {
 	pairOver  bool          // the time for linking is over
 	pairing   chan struct{} // not nil while the library completes a pairing; closed at its end
 	tied      ceremony
-	held      map[string]struct{} // chats of which a message was not stored on the present connection
-	failures  int                 // deliveries not stored in a row
+	arriving  map[string]*waBinary.Node // messages of the present connection that are not confirmed yet
+	placed    map[string]struct{}       // those of them that were stored as unreadable
+	held      map[string]struct{}       // chats of which a message was not stored on the present connection
+	failures  int                       // deliveries not stored in a row
 	failedAt  time.Time
 	code      int32 // WhatsApp's numeric reason for the coming disconnection
 	stopping  bool

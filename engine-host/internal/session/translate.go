@@ -67,15 +67,17 @@ func receipt(e *waevents.Receipt) *pb.Receipt {
 	}
 }
 
+func undecryptable(e *waevents.UndecryptableMessage) *pb.Undecryptable {
+	return &pb.Undecryptable{
+		Id: e.Info.ID, Chat: jid(e.Info.Chat), Sender: jid(e.Info.Sender), SenderAlt: jid(e.Info.SenderAlt),
+		FromMe: e.Info.IsFromMe, IsGroup: e.Info.IsGroup, TimestampMs: millis(e.Info.Timestamp),
+		Unavailable: e.IsUnavailable, UnavailableType: string(e.UnavailableType),
+	}
+}
+
 // ephemeral translates events that need no acknowledgement. It returns nil for those that nobody needs.
 func ephemeral(event any) *pb.Event {
 	switch e := event.(type) {
-	case *waevents.UndecryptableMessage:
-		return &pb.Event{Body: &pb.Event_Undecryptable{Undecryptable: &pb.Undecryptable{
-			Id: e.Info.ID, Chat: jid(e.Info.Chat), Sender: jid(e.Info.Sender), SenderAlt: jid(e.Info.SenderAlt),
-			FromMe: e.Info.IsFromMe, IsGroup: e.Info.IsGroup, TimestampMs: millis(e.Info.Timestamp),
-			Unavailable: e.IsUnavailable, UnavailableType: string(e.UnavailableType),
-		}}}
 	case *waevents.ChatPresence:
 		return &pb.Event{Body: &pb.Event_ChatPresence{ChatPresence: &pb.ChatPresence{
 			Chat: jid(e.Chat), Sender: jid(e.Sender), Composing: e.State == types.ChatPresenceComposing,
