@@ -89,6 +89,24 @@ async def test_people_whom_nobody_may_add_are_sent_an_invitation(stage: Stage) -
     assert wrong.status_code == 422
 
 
+async def test_whoever_is_not_in_a_new_group_is_named_and_invited(stage: Stage) -> None:
+    made = told(jid="120363000000000002@g.us", subject="New")
+    shy = {"jid": "9628110000102@lid", "lid": "9628110000102@lid", "phone": "628110000102@s.whatsapp.net", "error": 403}
+    refused = {"outcomes": [{**shy, "invite_code": "CODE", "invite_expires_ms": 1_900_000_000_000}]}
+    stage.whatsapp.told |= {"Create": made, "Info": made, "UpdateParticipants": refused}
+    body = {"subject": "New", "participants": ["+628110000101", "+628110000102"]}
+    (named,) = (await stage.owner.post("/groups", body)).json()["not_added"]
+    assert (named["code"], named["may_invite"]) == ("invitation_needed", True)
+    adding = [asked["participants"] for method, asked in stage.whatsapp.asked if method == "UpdateParticipants"]
+    assert adding == [["628110000102@s.whatsapp.net"]], "the one who is in is not added again"
+    (invited,) = (await stage.owner.post("/groups", {**body, "send_invitation": True})).json()["not_added"]
+    assert (invited["code"], invited["invitation_id"] is not None) == ("invited", True)
+    stage.whatsapp.told["UpdateParticipants"] = conflict("not_a_group_admin", "No.")
+    answer = await stage.owner.post("/groups", body)
+    assert answer.status_code == 201, "the group is made"
+    assert [entry["code"] for entry in answer.json()["not_added"]] == ["refused"]
+
+
 @pytest.mark.kind("group_invite", "api")
 async def test_an_invitation_is_accepted_through_the_number_that_got_it(stage: Stage) -> None:
     scope = Workspaces.of([stage.owner.workspace_id])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -26,7 +27,9 @@ from blazz.groups.schemas import (
     Joined,
     JoinRequest,
     JoinRequests,
+    MadeGroup,
     NewGroup,
+    Outcome,
     Outcomes,
     SetPicture,
 )
@@ -44,6 +47,7 @@ from blazz.kit.http import (
     SettingsDep,
     problems,
 )
+from blazz.kit.settings import Settings
 from blazz.kit.time import from_unix_ms
 from blazz.media import service as media
 from blazz.messaging import invitations as received
@@ -73,8 +77,13 @@ async def list_groups(
 
 
 @router.post("/groups", summary="Make a group", status_code=201, responses=problems(404))
-async def create_group(body: NewGroup, caller: Writer, database: DatabaseDep, commands: CommandsDep) -> GroupDetails:
-    """Make a group on WhatsApp. People who let nobody add them are not in it; invite them by link."""
+async def create_group(
+    body: NewGroup, caller: Writer, database: DatabaseDep, commands: CommandsDep, settings: SettingsDep
+) -> MadeGroup:
+    """Make a group on WhatsApp. `not_added` names those who are not in it, most often as they let nobody add them.
+
+    They can be sent an invitation (`send_invitation`, here or when they are added again).
+    """
     account_id = await database.read(caller.scope, service.account_for, body.account_id)
     people = await database.write(caller.scope, service.addresses_of, body.participants)
     request = pb.CreateGroupRequest(
@@ -89,7 +98,17 @@ async def create_group(body: NewGroup, caller: Writer, database: DatabaseDep, co
     if body.description:
         described = pb.SetGroupTextRequest(jid=made.jid, text=body.description)
         await ask(commands, account_id, "SetDescription", described, pb.GroupDone)
-    return await _reread(caller, database, commands, account_id, made.jid, entered=True)
+    details = await _reread(caller, database, commands, account_id, made.jid, entered=True)
+    not_added: list[Outcome] = []
+    if left_out := service.missing(details, people):
+        target = service.Target(details.id, account_id, made.jid)
+        sender = _sender(caller, settings) if body.send_invitation else None
+        try:
+            not_added = await _change(caller, database, commands, target, "add", left_out, sender)
+        except BlazzError as error:  # the group is made, whatever WhatsApp says of them now
+            not_added = [Outcome(address=who, code="refused", message=error.detail) for who in left_out]
+    still_out = [outcome for outcome in not_added if outcome.code not in ("ok", "already_member")]
+    return MadeGroup.model_construct(**dict(details), not_added=still_out)
 
 
 @router.post("/groups/preview", summary="The group behind an invite link", responses=problems(404))
@@ -201,14 +220,9 @@ async def change_participants(
     """
     target = await database.read(caller.scope, service.target, group_id)
     people = await database.write(caller.scope, service.addresses_of, body.participants)
-    request = pb.UpdateParticipantsRequest(jid=target.address, action=body.action, participants=people)
-    reply = await ask(commands, target.account_id, "UpdateParticipants", request, pb.ParticipantsReply)
+    sender = _sender(caller, settings) if body.send_invitation else None
+    found = await _change(caller, database, commands, target, body.action, people, sender)
     await _reread(caller, database, commands, target.account_id, target.address)
-    found = outcomes(reply, body.action)
-    if body.send_invitation:
-        expiry = dt.timedelta(hours=settings.message_expiry_hours)
-        sender = sending.Sender("api" if caller.user_id is None else "inbox", caller.user_id, expiry)
-        found = await database.write(caller.scope, invitations.send, target, reply, found, sender)
     return Outcomes(data=found)
 
 
@@ -292,3 +306,26 @@ async def _reread(
     facts = GroupFacts.of(group)
     group_id = await database.write(caller.scope, service.store, account_id, facts, entered=entered)
     return await database.read(caller.scope, service.get_group, group_id)
+
+
+async def _change(
+    caller: Caller,
+    database: DatabaseDep,
+    commands: CommandsDep,
+    target: service.Target,
+    action: str,
+    people: Sequence[str],
+    inviter: sending.Sender | None,
+) -> list[Outcome]:
+    """Change members on WhatsApp; `inviter` sends invitations to people who let nobody add them, None sends none."""
+    request = pb.UpdateParticipantsRequest(jid=target.address, action=action, participants=people)
+    reply = await ask(commands, target.account_id, "UpdateParticipants", request, pb.ParticipantsReply)
+    found = outcomes(reply, action)
+    if inviter is None:
+        return found
+    return await database.write(caller.scope, invitations.send, target, reply, found, inviter)
+
+
+def _sender(caller: Caller, settings: Settings) -> sending.Sender:
+    expiry = dt.timedelta(hours=settings.message_expiry_hours)
+    return sending.Sender("api" if caller.user_id is None else "inbox", caller.user_id, expiry)

@@ -43,6 +43,9 @@ class NewGroup(RequestModel):
     locked: bool = Field(False, description="Only admins change subject, description and picture.")
     join_approval: bool = Field(False, description="Admins approve of whoever joins by link.")
     member_add_mode: AddMode | None = None
+    send_invitation: bool = Field(
+        False, description="Send an invitation as a message to people who let nobody add them."
+    )
 
 
 class ChangeGroup(RequestModel):
@@ -162,6 +165,12 @@ class Outcome(Model):
     message: str | None = None
     may_invite: bool = Field(False, description="They let nobody add them: add them again with `send_invitation`.")
     invitation_id: uuid.UUID | None = Field(None, description="The message that invites them.")
+
+
+class MadeGroup(GroupDetails):
+    """A group that was just made, and whom WhatsApp did not let in."""
+
+    not_added: list[Outcome] = Field(default_factory=list)
 
 
 class Outcomes(Model):

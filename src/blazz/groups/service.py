@@ -18,6 +18,7 @@ from blazz.kit.errors import FieldError, conflict, invalid, not_found
 from blazz.kit.http import Page
 from blazz.kit.http.cursors import decode_cursor, encode_cursor
 from blazz.messaging.addresses import lid_of, phone_of
+from blazz.messaging.identities import phone_address
 from blazz.messaging.recipients import as_uuid, contact_of
 
 
@@ -92,6 +93,13 @@ def addresses_of(tx: Tx, people: Sequence[str], field: str = "participants") -> 
     return list(found)
 
 
+def missing(details: GroupDetails, asked: Sequence[str]) -> list[str]:
+    """Return those of the addresses `asked` for that no member of the group has."""
+    members = {member.address for member in details.members}
+    members |= {phone_address(member.phone) for member in details.members if member.phone}
+    return [address for address in asked if address not in members]
+
+
 def store(tx: Tx, account_id: uuid.UUID, facts: GroupFacts, *, entered: bool) -> uuid.UUID:
     """Store a group as WhatsApp tells of it now and return its id; `entered`: we have just come into it ourselves."""
     us = Person.of(*accounts.own_addresses(tx, tx.workspace_id, account_id))
@@ -112,6 +120,7 @@ __all__ = [
     "get_group",
     "leave",
     "list_groups",
+    "missing",
     "people_at",
     "store",
     "target",

@@ -4,14 +4,14 @@ import { computed, type MaybeRefOrGetter, toValue } from 'vue'
 
 import { client, unwrap } from './client'
 import { keys } from './keys'
-import type { GroupChange, GroupDetails, NewGroup, Outcome } from './types'
+import type { GroupChange, GroupDetails, MadeGroup, NewGroup, Outcome } from './types'
 
 export type MemberAction = 'add' | 'remove' | 'promote' | 'demote'
 
 const at = (group_id: string) => ({ params: { path: { group_id } } })
 
 export const getGroup = (id: string): Promise<GroupDetails> => unwrap(client.GET('/api/v1/groups/{group_id}', at(id)))
-export const createGroup = (body: NewGroup): Promise<GroupDetails> => unwrap(client.POST('/api/v1/groups', { body }))
+export const createGroup = (body: NewGroup): Promise<MadeGroup> => unwrap(client.POST('/api/v1/groups', { body }))
 export const changeGroup = (id: string, body: GroupChange): Promise<GroupDetails> =>
   unwrap(client.PATCH('/api/v1/groups/{group_id}', { ...at(id), body }))
 /** What became of a change, by person. */

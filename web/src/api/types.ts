@@ -65,4 +65,5 @@ export type GroupMember = GroupDetails['members'][number]
 export type GroupPreview = Answer<'/api/v1/groups/preview', 'post', 200>
 export type GroupChange = Body<'/api/v1/groups/{group_id}', 'patch'>
 export type NewGroup = Body<'/api/v1/groups', 'post'>
+export type MadeGroup = Answer<'/api/v1/groups', 'post', 201>
 export type Outcome = Answer<'/api/v1/groups/{group_id}/participants', 'post', 200>['data'][number]
