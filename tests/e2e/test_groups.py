@@ -133,6 +133,26 @@ def test_an_invitation_is_joined_by_a_button(inbox: Inbox, demo: Demo) -> None:
     expect(inbox.page.get_by_text("2 members").first).to_be_visible()
 
 
+def test_somebody_who_lets_nobody_add_them_is_invited(inbox: Inbox, demo: Demo) -> None:
+    page = inbox.page
+    shy = demo.phone("628110000407", "Gilang Ramadhan")
+    profile = {"privacy": {"groupadd": "none"}}
+    demo.phones.patch(f"/phones/{shy.number}/profile", json=profile).raise_for_status()
+    page.get_by_role("button", name="Groups").click()
+    page.get_by_role("menuitem", name="New group").click()
+    dialog = page.get_by_role("dialog", name="New group")
+    dialog.get_by_label("Name", exact=True).fill("Roasters")
+    dialog.get_by_placeholder("Name or number").fill(f"+{shy.number}")
+    dialog.get_by_placeholder("Name or number").press("Enter")
+    dialog.get_by_role("button", name="Make group").click()
+    expect(dialog.get_by_test_id("not-added")).to_contain_text("lets nobody add them")
+    dialog.get_by_role("button", name="Send invitation").click()
+    expect(dialog.get_by_test_id("not-added")).to_contain_text("they were sent an invitation")
+    until("the invitation", lambda: [one for one in shy.shown() if one["type"] == "group_invite"])
+    dialog.get_by_role("button", name="Close").last.click()
+    expect(inbox.conversation("Roasters")).to_contain_text("The group “Roasters” was made.")
+
+
 def test_status_posts_and_channels_are_shown_where_they_are_wanted(inbox: Inbox, demo: Demo) -> None:
     page = inbox.page
     page.get_by_role("link", name="Settings", exact=True).click()
