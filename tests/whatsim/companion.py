@@ -169,9 +169,10 @@ class Companion:
                 self._changed.notify_all()
 
     def _handle(self, node: Node) -> None:
-        if node.tag == "message":
+        is_plain = node.tag == "message" and node.child("plaintext") is not None
+        if node.tag == "message" and not is_plain:
             self._decrypt(node)
-        elif node.tag in ("notification", "receipt") and self.confirm:
+        elif (is_plain or node.tag in ("notification", "receipt")) and self.confirm:
             attrs = {"class": node.tag, "id": node.attr("id"), "to": node.attr("from")}
             if kind := node.attrs.get("type"):
                 attrs["type"] = kind

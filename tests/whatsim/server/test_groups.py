@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
 from tests.whatsim.companion import Companion
@@ -115,6 +118,54 @@ async def test_a_link_lets_in_after_approval_until_it_is_reset(
     )
     gone = (await companion.iq("w:g2", "set", invite, to="@g.us")).child("error")
     assert gone is not None and gone.attr("code") == "410"
+
+
+async def test_an_invitation_lets_in_the_one_whom_it_is_for_and_once(
+    wire_network: Network, companion: Companion, shop: str, customer: str
+) -> None:
+    other = (await wire_network.create_phone(name="Sari")).number
+    await wire_network.people.set_privacy(other, {"groupadd": "none"})
+    view = await wire_network.groups.create(shop, "Team", [])
+    adding = Node("add", {}, [Node("participant", {"jid": f"{other}@s.whatsapp.net"})])
+    answer = (await companion.iq("w:g2", "set", adding, to=view.jid)).child("add")
+    assert answer is not None
+    request = answer.children[0].child("add_request")
+    assert answer.children[0].attr("error") == "403" and request is not None
+    with pytest.raises(GroupRefused):
+        await wire_network.groups.accept(view.jid, customer, request.attr("code"))
+    await wire_network.groups.accept(view.jid, other, request.attr("code"))
+    assert set(wire_network.groups.get(view.jid).members) == {shop, other}
+    await wire_network.groups.leave(view.jid, other)
+    with pytest.raises(GroupRefused):
+        await wire_network.groups.accept(view.jid, other, request.attr("code"))
+
+    theirs = await wire_network.groups.create(customer, "Theirs", [])
+    sent = await wire_network.groups.invite(theirs.jid, customer, shop)
+    code = {"code": sent.details["code"], "expiration": str(sent.details["expires_at"]), "admin": f"{customer}@lid"}
+    await companion.iq("w:g2", "set", Node("accept", code), to=theirs.jid)
+    assert shop in wire_network.groups.get(theirs.jid).members
+    await wire_network.groups.leave(theirs.jid, shop)
+    error = (await companion.iq("w:g2", "set", Node("accept", code), to=theirs.jid)).child("error")
+    assert error is not None and error.attr("code") == "410"
+
+
+async def test_a_channel_posts_in_plain_and_tells_its_name(
+    wire_network: Network, companion: Companion, shop: str
+) -> None:
+    channel = "120363000000000002@newsletter"
+
+    async def shown() -> Any:
+        question = json.dumps({"variables": {"input": {"key": channel, "type": "JID"}}}).encode()
+        answer = await companion.iq("w:mex", "get", Node("query", {"query_id": "6563316087068696"}, question))
+        result = answer.child("result")
+        assert result is not None
+        return json.loads(result.data())["data"]["xwa2_newsletter"]
+
+    assert await shown() is None
+    message_id = await wire_network.groups.publish(channel, [shop], TextContent("news"), name="Harvest")
+    post = await companion.node("message", id=message_id)
+    assert post.attr("from") == channel and post.child("plaintext") is not None
+    assert (await shown())["thread_metadata"]["name"]["text"] == "Harvest"
 
 
 async def test_scripts_answer_in_the_group_and_receipts_are_counted_per_member(
