@@ -36,7 +36,7 @@ STAYS = {
     "contact_history.data": "what was known when",
     "events.data": "what was told when",
     "phone_requests.body": "what a phone is about to be told, in its own words",
-    "phone_people.address": "what a phone says of a person, under the address that it says; a contact gets it by either",
+    "phone_people.address": "what a phone says of a person, under its own address; a contact gets it by either",
 }
 # Columns named like addresses that hold none of a person.
 NO_PERSON = {

@@ -78,9 +78,7 @@ def rekey_author(tx: Tx, workspace_id: uuid.UUID, old: str, new: str) -> list[tu
         release_changes(tx, workspace_id, doubles)
         tx.execute(delete(messages).where(messages.c.workspace_id == workspace_id, messages.c.id.in_(list(doubles))))
     tx.execute(
-        update(messages)
-        .where(messages.c.workspace_id == workspace_id, messages.c.author == old)
-        .values(author=new)
+        update(messages).where(messages.c.workspace_id == workspace_id, messages.c.author == old).values(author=new)
     )
     return list(Counter(chat_id for chat_id in doubles.values() if chat_id is not None).items())
 
