@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from functools import partial
 from typing import Any
 
 import pytest
@@ -28,6 +29,10 @@ def _attach(inbox: Inbox, kind: str, name: str, mime: str, content: bytes) -> Lo
         page.get_by_role("menuitem", name=kind, exact=True).click()
     chooser.value.set_files({"name": name, "mimeType": mime, "buffer": content})
     return page.get_by_test_id("attachment")
+
+
+def _captioned(caption: str, message: dict[str, Any]) -> bool:
+    return bool(message["body"] == caption)
 
 
 def _arrived(phone: Phone, kind: str, **details: Any) -> dict[str, Any]:
@@ -146,5 +151,5 @@ def test_a_caption_is_written_and_changed_where_texts_are(inbox: Inbox, demo: De
         expect(inbox.composer).to_have_value(before)
         inbox.reply(caption)
         expect(mine).to_contain_text(caption)
-        intan.shows(picture, "the caption", lambda message, caption=caption: message["body"] == caption)
+        intan.shows(picture, "the caption", partial(_captioned, caption))
     expect(mine).to_contain_text("edited")

@@ -180,7 +180,7 @@ async def test_used_up_new_chats_hold_new_ones(blazz: Blazz, network: Network) -
 
     async def put_back() -> bool:
         (row,) = await blazz.outbox()
-        return row["due_at"] == cap.until and row["attempts"] == 0
+        return bool(row["due_at"] == cap.until and row["attempts"] == 0)
 
     await eventually(put_back, what="the message waits for the end of the period, untried")
     await network.limits.cap(number.phone, "NONE", 0, 25, 3600)
