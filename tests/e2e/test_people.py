@@ -53,6 +53,8 @@ def test_an_invited_agent_joins_and_answers_customers_but_manages_nothing(
     stranger.goto(f"{demo.url}/settings/people")
     expect(stranger.get_by_role("region", name="Members")).to_contain_text("Sari")
     expect(stranger.get_by_role("button", name="Invite a person")).to_have_count(0)
+    stranger.goto(f"{demo.url}/developers/keys")
+    stranger.wait_for_url("**/inbox")
 
     page.reload()
     expect(page.get_by_role("region", name="Members")).to_contain_text("rani@demo.example")

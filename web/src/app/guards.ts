@@ -22,7 +22,10 @@ export function guard(router: Router): void {
       signedIn = session.me !== null
       if (!signedIn) return { path: '/sign-in', query: { next: to.fullPath, unreachable: '1' } }
     }
-    if (signedIn) return to.meta.admin && session.me && !session.isPlatformAdmin ? { path: '/inbox' } : true
+    if (signedIn) {
+      const barred = session.me && ((to.meta.admin && !session.isPlatformAdmin) || (to.meta.manages && !session.mayManage))
+      return barred ? { path: '/inbox' } : true
+    }
     if (session.status?.setup_required) return { path: '/setup' }
     return { path: '/sign-in', query: to.fullPath === '/inbox' ? {} : { next: to.fullPath } }
   })

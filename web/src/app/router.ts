@@ -9,6 +9,8 @@ declare module 'vue-router' {
     open?: boolean
     /** Only for those who run the installation. */
     admin?: boolean
+    /** Only for owners and managers of the workspace. */
+    manages?: boolean
     /** Key of the page's name, for the document title. */
     title?: string
   }
@@ -53,12 +55,12 @@ export function createAppRouter(): Router {
           {
             path: 'developers/keys',
             component: () => import('@/features/developers/KeysPage.vue'),
-            meta: { title: 'nav.keys' }
+            meta: { title: 'nav.keys', manages: true }
           },
           {
             path: 'developers/events',
             component: () => import('@/features/developers/EventsPage.vue'),
-            meta: { title: 'nav.events' }
+            meta: { title: 'nav.events', manages: true }
           },
           { path: 'settings', component: () => import('@/features/settings/SettingsPage.vue'), meta: { title: 'nav.settings' } },
           {
