@@ -23,6 +23,8 @@ def profile(demo: Demo, number: str) -> dict[str, Any]:
 
 def test_the_panel_shows_who_somebody_is_and_blocks_them(inbox: Inbox, demo: Demo) -> None:
     page = inbox.page
+    page.evaluate("localStorage.removeItem('blazz-details')")  # whether an earlier test left them open
+    page.reload()
     ratna = demo.phone(RATNA, "Ratna")
     business = {
         "verified_name": "Ratna's Beans",
