@@ -7,6 +7,6 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def logging_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command arranges its process's logging, which here is that of all tests, and its output is closed at its end."""
+    """A command arranges the logging of its process, which here is that of all tests."""
     for place in ("blazz.kit.logging", "blazz.cli.life"):
         monkeypatch.setattr(f"{place}.configure_logging", lambda settings: None)
