@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 pytest_plugins = [
@@ -16,6 +18,11 @@ pytest_plugins = [
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests come last: by then the tests that run beside them in `make test` have ended."""
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
+def pytest_unconfigure() -> None:
+    """End soon: looking for garbage in all that thousands of tests left behind takes most of a minute."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
