@@ -93,15 +93,16 @@ async def test_a_message_that_could_not_be_read_is_replaced_when_it_comes(blazz:
     assert len({one["wa_message_id"] for one in await blazz.messages()}) == len(await blazz.messages())
 
 
+@pytest.mark.parametrize("cut", ["ingest.before_store", "ingest.stored_before_ack"])
 async def test_what_cannot_be_read_is_stored_before_it_is_confirmed(
-    blazz: Blazz, network: Network, monkeypatch: pytest.MonkeyPatch
+    blazz: Blazz, network: Network, monkeypatch: pytest.MonkeyPatch, cut: str
 ) -> None:
     monkeypatch.setenv("BLAZZ_TEST_MODE", "1")
     number, customer = await conversation(blazz, network)
     await eventually(lambda: network.stats().queued == 0, what="everything is confirmed")
     counters = blazz.instance.ingest.counters
     refused = counters.refused
-    failpoints.arm("ingest.before_store", "error")
+    failpoints.arm(cut, "error")
     try:
         network.add_fault(FaultSpec("corrupt", number.phone, count=1))
         await network.send_message(customer, number.phone, text("broken on the way"))
@@ -110,7 +111,7 @@ async def test_what_cannot_be_read_is_stored_before_it_is_confirmed(
         assert network.stats().queued >= 1, "it was confirmed, and here is no trace of it"
         await network.send_message(customer, number.phone, text("and on"))
     finally:
-        failpoints.disarm("ingest.before_store")
+        failpoints.disarm(cut)
     await eventually(lambda: _here(blazz, ["hello", "broken on the way", "and on"]), what="both, in their order")
     await eventually(lambda: network.stats().queued == 0, what="their confirmation")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import os
 import secrets
 from functools import cache
@@ -13,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from blazz.kit.errors import BlazzError
 
+KEY_BYTES = 32
 _NONCE_BYTES = 12  # NIST SP 800-38D: 96-bit random nonces
 _hasher = PasswordHasher()  # argon2-cffi's defaults follow RFC 9106's low-memory profile
 
@@ -24,8 +27,8 @@ class SecretBox:
     """
 
     def __init__(self, key: bytes, previous: bytes | None = None) -> None:
-        if {len(one) for one in (key, previous) if one is not None} != {32}:
-            raise ValueError("a secret key must be 32 bytes")
+        if {len(one) for one in (key, previous) if one is not None} != {KEY_BYTES}:
+            raise ValueError(f"a secret key must be {KEY_BYTES} bytes")
         self._aead = AESGCM(key)
         self._previous = None if previous is None else AESGCM(previous)
 
@@ -46,6 +49,17 @@ class SecretBox:
         if _opened(self._aead, sealed, context) is not None:
             return None
         return self.seal(self.open(sealed, context), context)
+
+
+def decode_key(text: str, name: str, code: str) -> bytes:
+    """Return the 256-bit key that `text` (base64) is. Raises BlazzError `code` (500), which calls it `name`."""
+    try:
+        key = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise BlazzError(code, f"{name} must be {KEY_BYTES} bytes in base64.", 500)
+    return key
 
 
 def _opened(aead: AESGCM, sealed: bytes, context: str) -> bytes | None:

@@ -6,20 +6,19 @@ The files: `secret.key`, made at the first start, and `secret.key.previous` besi
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from blazz.kit import failpoints
-from blazz.kit.crypto import SecretBox
+from blazz.kit.crypto import KEY_BYTES, SecretBox, decode_key
 from blazz.kit.errors import BlazzError
 from blazz.kit.files import read_private, sync_directory, write_private
 
 KEY_FILE = "secret.key"
 PREVIOUS_FILE = "secret.key.previous"
-_KEY_BYTES = 32
+_WRONG = "secret_key_wrong"
 _PURPOSE = b"blazz: which key this database was made with"
 
 
@@ -42,7 +41,7 @@ def load_keys(directory: Path, given: str | None, given_previous: str | None, *,
     Raises BlazzError `secret_key_wrong`, `secret_file_exposed`.
     """
     if given:
-        current, previous = _decoded(given, "BLAZZ_SECRET_KEY"), _given_previous(given_previous)
+        current, previous = decode_key(given, "BLAZZ_SECRET_KEY", _WRONG), _given_previous(given_previous)
     else:
         current = _current_in(directory, create=create)
         previous = _given_previous(given_previous) or _read(directory / PREVIOUS_FILE)
@@ -54,7 +53,7 @@ def begin_change(directory: Path) -> SecretKeys:
     keys = load_keys(directory, None, None, create=False)
     if keys.previous is not None:
         return keys
-    new = secrets.token_bytes(_KEY_BYTES)
+    new = secrets.token_bytes(KEY_BYTES)
     write_private(directory / PREVIOUS_FILE, base64.b64encode(keys.current))
     failpoints.reach("secret.previous_written")
     write_private(directory / KEY_FILE, base64.b64encode(new))
@@ -82,24 +81,16 @@ def _current_in(directory: Path, *, create: bool) -> bytes:
             f"openssl rand -base64 32), or put the key file of the installation at {path}.",
         )
     if key is None:
-        key = secrets.token_bytes(_KEY_BYTES)
+        key = secrets.token_bytes(KEY_BYTES)
         write_private(path, base64.b64encode(key))
     return key
 
 
 def _given_previous(text: str | None) -> bytes | None:
-    return _decoded(text, "BLAZZ_SECRET_KEY_PREVIOUS") if text else None
+    return decode_key(text, "BLAZZ_SECRET_KEY_PREVIOUS", _WRONG) if text else None
 
 
 def _read(path: Path) -> bytes | None:
-    return _decoded(read_private(path).decode("ascii", "replace").strip(), str(path)) if path.exists() else None
-
-
-def _decoded(text: str, name: str) -> bytes:
-    try:
-        key = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != _KEY_BYTES:
-        raise BlazzError("secret_key_wrong", f"{name} must be {_KEY_BYTES} bytes in base64.", 500)
-    return key
+    if not path.exists():
+        return None
+    return decode_key(read_private(path).decode("ascii", "replace").strip(), str(path), _WRONG)

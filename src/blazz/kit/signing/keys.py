@@ -6,18 +6,15 @@ To change keys without a refused call: give every process the new key as `intern
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hmac
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from blazz.kit.errors import BlazzError
+from blazz.kit.crypto import KEY_BYTES, decode_key
 from blazz.kit.settings import Settings
 
-_KEY_BYTES = 32
 _PURPOSE = b"blazz internal calls 1"
 
 
@@ -57,16 +54,8 @@ def internal_keys(settings: Settings, secret_key: bytes, previous_secret: bytes 
 
 
 def _derived(secret_key: bytes) -> bytes:
-    return HKDF(SHA256(), _KEY_BYTES, salt=None, info=_PURPOSE).derive(secret_key)
+    return HKDF(SHA256(), KEY_BYTES, salt=None, info=_PURPOSE).derive(secret_key)
 
 
 def _decoded(name: str, text: str | None) -> bytes | None:
-    if not text:
-        return None
-    try:
-        key = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != _KEY_BYTES:
-        raise BlazzError("internal_key_wrong", f"{name} must be {_KEY_BYTES} bytes in base64.", 500)
-    return key
+    return decode_key(text, name, "internal_key_wrong") if text else None
