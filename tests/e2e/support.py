@@ -18,12 +18,14 @@ from typing import Any, TypeVar
 import httpx
 from PIL import Image, ImageDraw
 from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 ROOT = Path(__file__).resolve().parents[2]
 BUSINESS = "628110000001"
 AYU, BUDI, CITRA, ECHO = "628110000101", "628110000102", "628110000103", "628110000104"
 PATIENCE_S = 30.0
 PATIENCE_MS = PATIENCE_S * 1000
+_MOVED_MS = 3_000  # of clicking in vain before the list is looked through from its top again
 T = TypeVar("T")
 
 
@@ -204,10 +206,24 @@ class Inbox:
 
     def open_chat(self, name: str) -> Locator:
         """Open a chat; returns the conversation."""
-        self.chat(name).click()
+        self.press_chat(name)
         log = self.conversation(name)
         expect(log).to_be_visible()
         return log
+
+    def press_chat(self, name: str) -> None:
+        """Click a chat in the list, wherever it is by then.
+
+        A message that arrives lifts its chat to the top: out of the drawn part of a list that was scrolled to it.
+        """
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return self.chat(name).click(timeout=_MOVED_MS)
+            except PlaywrightTimeout:
+                if time.monotonic() > deadline:
+                    raise
+                self.page.get_by_test_id("chat-list").evaluate("list => list.scrollTo(0, 0)")
 
     def conversation(self, name: str) -> Locator:
         """The open conversation."""

@@ -35,7 +35,7 @@ def test_the_panel_shows_who_somebody_is_and_blocks_them(inbox: Inbox, demo: Dem
     change = {"about": "Roasting on Mondays", "username": "ratna.beans", "picture": picture, "business": business}
     demo.phones.patch(f"/phones/{RATNA}/profile", json=change).raise_for_status()
     ratna.write("Do you buy beans?")
-    inbox.chat("Ratna").click()
+    inbox.press_chat("Ratna")
     expect(page.get_by_test_id("presence")).to_have_text("online", timeout=PATIENCE_MS)
     page.get_by_role("button", name="Details").first.click()
     panel = page.get_by_test_id("contact-details")

@@ -25,7 +25,9 @@ def is_postgres(tx: Tx) -> bool:
 
 def sleep(tx: Tx, seconds: float) -> None:
     """Let the server wait, with whatever locks this unit has."""
-    tx.execute(text(f"SELECT pg_sleep({seconds})" if is_postgres(tx) else f"SELECT SLEEP({seconds})"))
+    # from a derived table: a bare SELECT SLEEP() that is interrupted is no error on MySQL
+    slept = f"SELECT COUNT(*) FROM (SELECT SLEEP({seconds})) AS slept"
+    tx.execute(text(f"SELECT pg_sleep({seconds})" if is_postgres(tx) else slept))
 
 
 def kill_own_connection(tx: Tx) -> None:

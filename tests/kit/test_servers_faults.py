@@ -290,7 +290,8 @@ async def test_sessions_are_durable_and_strict(database: Database, database_kind
         if database_kind == "postgresql":
             shown = ("synchronous_commit", "transaction_isolation", "timezone")
             return [str(tx.scalar(text(f"SHOW {name}"))) for name in shown]
-        return [str(tx.scalar(text(f"SELECT @@{name}"))) for name in ("sql_mode", "tx_isolation", "time_zone")]
+        level = "transaction_isolation" if database_kind == "mysql" else "tx_isolation"
+        return [str(tx.scalar(text(f"SELECT @@{name}"))) for name in ("sql_mode", level, "time_zone")]
 
     first, isolation, zone = await database.write(PLATFORM, look)
     assert first == "on" or "STRICT_ALL_TABLES" in first

@@ -62,6 +62,8 @@ def checks() -> list[Check]:
 
 # Tests that mostly wait: for leases, restarts, whole clusters, the network. They need little of the machine, but soon.
 _WAITING = ("tests/cluster/faults", "tests/processes", "tests/storage", "tests/faults", "tests/sessions")
+# Tests that start programs; behind the waiting ones, so that both parts end at about the same time.
+_PROGRAMS = ("tests/cli", "tests/docs", "tests/migrations")
 _NICE = 5  # of the suite that runs beside them
 _MODEL = "tests/cluster/faults/test_model.py"
 
@@ -79,12 +81,12 @@ def suites() -> list[Check]:
 
 
 def python_suites() -> tuple[list[Check], list[Check]]:
-    """The Python tests in two parts that run side by side: those that mostly wait, and all others."""
+    """The Python tests in two parts that run side by side: those that mostly wait or start programs, and all others."""
     pytest: list[str | Path] = [paths.VENV_PYTHON, "-m", "pytest", "-m", "not prove"]
-    waiting = [path for path in _WAITING if (paths.ROOT / path).exists()]
-    others: list[str | Path] = ["nice", "-n", str(_NICE), *pytest, *(f"--ignore={path}" for path in waiting)]
+    aside = [path for path in (*_WAITING, *_PROGRAMS) if (paths.ROOT / path).exists()]
+    others: list[str | Path] = ["nice", "-n", str(_NICE), *pytest, *(f"--ignore={path}" for path in aside)]
     return (
-        [Check("Python tests of processes and faults", [*pytest, "-p", "no:cacheprovider", *waiting])],
+        [Check("Python tests of processes and programs", [*pytest, "-p", "no:cacheprovider", *aside])],
         [Check("Python and browser tests", others)],
     )
 
