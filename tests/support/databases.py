@@ -28,7 +28,7 @@ from blazz.kit.postgres import PrivatePostgres
 from tests.support import mariadb
 
 MYSQL_URL = "BLAZZ_TEST_MYSQL_URL"
-"""Names a running MySQL 8 whose user may create databases; without it the tests on MySQL are not collected."""
+"""Names a running MySQL whose user may create databases; without it the tests on MySQL are not collected."""
 
 _ROOM_IN_MEMORY = 2 * 1024**3
 _template: dict[str, bytes] = {}

@@ -29,6 +29,7 @@ class Seen:
     instance: str
     epoch: int | None
     replaced_lives: bool
+    peer: tuple[str, int]
 
 
 class Witness:
@@ -47,11 +48,33 @@ class Witness:
         self._accounts[number.phone] = number.account_id
 
     def __call__(self, login: Login) -> Observed:
-        pid = self.holder(login.peer)
-        epoch = None if pid is None else self._epoch(pid, login.number)
-        lives = login.replaced is not None and self._lives(login.replaced)
-        self.logins.append(Seen(login.number, pid, "" if pid is None else self.instance_of(pid), epoch, lives))
-        return Observed(epoch, lives)
+        seen = self._seen(login.number, login.peer, lives=login.replaced is not None and self._lives(login.replaced))
+        self.logins.append(seen)
+        return Observed(seen.epoch, seen.replaced_lives)
+
+    def last(self, number: Number) -> Seen | None:
+        """Return the latest login of a number.
+
+        Looks once more when its process was not found: the kernel skips lines of its table of connections while that
+        changes, and a living connection is still there.
+        """
+        index = next((at for at in reversed(range(len(self.logins))) if self.logins[at].number == number.phone), None)
+        if index is None:
+            return None
+        seen = self.logins[index]
+        if seen.pid is None:
+            seen = self.logins[index] = self._seen(seen.number, seen.peer, lives=seen.replaced_lives)
+        return seen
+
+    def of(self, number: Number) -> list[Seen]:
+        """Return all logins of a number, in their order."""
+        return [seen for seen in self.logins if seen.number == number.phone]
+
+    def _seen(self, number: str, peer: tuple[str, int], *, lives: bool) -> Seen:
+        pid = self.holder(peer)
+        if pid is None:
+            return Seen(number, None, "", None, lives, peer)
+        return Seen(number, pid, self.instance_of(pid), self._epoch(pid, number), lives, peer)
 
     def holder(self, peer: tuple[str, int]) -> int | None:
         """Return the engine host that has the client's end of a connection open."""

@@ -2,7 +2,7 @@
 
     postgresql://user:password@host:5432/database        also postgres://
     postgresql://user@/database?host=/run/postgresql     a Unix socket (its directory)
-    mariadb://user:password@host:3306/database           mysql:// for MySQL 8
+    mariadb://user:password@host:3306/database           mysql:// for MySQL
     mariadb://user@localhost/database?unix_socket=/run/mysqld/mysqld.sock
 
 TLS: `?sslmode=require` (encrypted), `verify-ca`, `verify-full` (certificate and name are checked), with
