@@ -198,7 +198,7 @@ def test_other_types_and_comparisons_are_told(empty_database_url: str, database_
     if database_kind == "postgresql":
         changes = {
             "users.name": "ALTER TABLE users ALTER COLUMN name TYPE VARCHAR(40)",
-            "users.email": 'ALTER TABLE users ALTER COLUMN email TYPE VARCHAR(254) COLLATE "pg_c_utf8"',
+            "users.email": 'ALTER TABLE users ALTER COLUMN email TYPE VARCHAR(254) COLLATE "ucs_basic"',
             "instances.renewals": "ALTER TABLE instances ALTER COLUMN renewals TYPE INTEGER",
             "platform_events.id": "ALTER TABLE platform_events ALTER COLUMN id TYPE VARCHAR(36)",
         }
