@@ -417,14 +417,21 @@ class NetworkStats:
 
 
 @dataclass(frozen=True, slots=True)
+class Ends:
+    """Host and port of both ends of a connection. The client's alone may also be another connection's."""
+
+    client: tuple[str, int] = ("", 0)
+    network: tuple[str, int] = ("", 0)
+
+
+@dataclass(frozen=True, slots=True)
 class Login:
-    """A login as the network sees it: whose it is and where it comes from (host and port), `replaced` being the
-    address of an earlier connection that ends by it."""
+    """A login as the network sees it: whose it is and by which connection, and which earlier one ends by it."""
 
     number: str
     device: int
-    peer: tuple[str, int]
-    replaced: tuple[str, int] | None
+    ends: Ends
+    replaced: Ends | None
 
 
 @dataclass(frozen=True, slots=True)

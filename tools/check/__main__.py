@@ -110,7 +110,7 @@ def proof() -> tuple[list[Check], list[Check]]:
 
     cuts = [*pytest, f"--ignore={_MODEL}", "-k"]
     beside = [
-        part("model", "model of ownership", ["nice", "-n", "19", *pytest, _MODEL]),
+        part("model", "model of ownership", ["nice", "-n", "10", *pytest, _MODEL]),
         part("mariadb", "cuts on MariaDB", [*cuts, "mariadb and not matrix"]),
     ]
     shown = [

@@ -7,6 +7,7 @@ import logging
 from enum import Enum, auto
 from typing import TYPE_CHECKING, cast
 
+from whatsim.model import Ends
 from whatsim.server.entities import Device
 from whatsim.server.http import Request, response, take_request
 from whatsim.server.older_clients import FIRST_STANZA_S, by_number
@@ -121,17 +122,17 @@ class Connection(asyncio.Protocol):
         return self._stage not in (Stage.HTTP, Stage.CLOSED)
 
     @property
-    def peer(self) -> tuple[str, int]:
-        """The client's address and port."""
-        name = None if self._transport is None else self._transport.get_extra_info("peername")
-        return ("", 0) if name is None else (str(name[0]), int(name[1]))
+    def ends(self) -> Ends:
+        """Both addresses; empty before and after the connection."""
+        names = [self._transport.get_extra_info(name) for name in ("peername", "sockname")] if self._transport else []
+        return Ends(*((str(name[0]), int(name[1])) for name in names if name is not None))
 
     @property
     def label(self) -> str:
         """What the trace calls the client: `number:device` once it has logged in, until then its address."""
         if self.device is not None:
             return f"{self.device.phone.number}:{self.device.device}"
-        return "new:{1}".format(*self.peer)
+        return "new:{1}".format(*self.ends.client)
 
     def send(self, node: Node) -> None:
         """Send a stanza now (subject to the faults that concern this connection)."""

@@ -76,7 +76,7 @@ class SessionDesk:
         connection.epoch = device.epoch
         connection.device = device
         device.connection = connection
-        core.tap.note(connection.label, "logged in from {}:{}".format(*connection.peer))
+        core.tap.note(connection.label, "logged in from {}:{}".format(*connection.ends.client))
         if older is not None:
             core.counters.replaced += 1
             older.close(stream_error("replaced"))
@@ -89,8 +89,8 @@ class SessionDesk:
         core = self._core
         if core.witness is None:
             return
-        replaced = None if older is None else older.peer
-        said = core.witness(Login(device.phone.number, device.device, connection.peer, replaced))
+        replaced = None if older is None else older.ends
+        said = core.witness(Login(device.phone.number, device.device, connection.ends, replaced))
         if said.replaced_lives:
             core.counters.replaced_living += 1
         if said.epoch is not None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.cluster import ClusterStand, Number
-from whatsim.model import Login, Observed
+from whatsim.model import Ends, Login, Observed
 
 _STORE = re.compile(r"/session_([0-9a-f-]{36})/store\.(\d+)\.db$")
 _ESTABLISHED = "01"
@@ -29,7 +29,6 @@ class Seen:
     instance: str
     epoch: int | None
     replaced_lives: bool
-    peer: tuple[str, int]
 
 
 class Witness:
@@ -48,37 +47,15 @@ class Witness:
         self._accounts[number.phone] = number.account_id
 
     def __call__(self, login: Login) -> Observed:
-        seen = self._seen(login.number, login.peer, lives=login.replaced is not None and self._lives(login.replaced))
-        self.logins.append(seen)
-        return Observed(seen.epoch, seen.replaced_lives)
+        pid = self.holder(login.ends)
+        epoch = None if pid is None else self._epoch(pid, login.number)
+        lives = login.replaced is not None and self._lives(login.replaced)
+        self.logins.append(Seen(login.number, pid, "" if pid is None else self.instance_of(pid), epoch, lives))
+        return Observed(epoch, lives)
 
-    def last(self, number: Number) -> Seen | None:
-        """Return the latest login of a number.
-
-        Looks once more when its process was not found: the kernel skips lines of its table of connections while that
-        changes, and a living connection is still there.
-        """
-        index = next((at for at in reversed(range(len(self.logins))) if self.logins[at].number == number.phone), None)
-        if index is None:
-            return None
-        seen = self.logins[index]
-        if seen.pid is None:
-            seen = self.logins[index] = self._seen(seen.number, seen.peer, lives=seen.replaced_lives)
-        return seen
-
-    def of(self, number: Number) -> list[Seen]:
-        """Return all logins of a number, in their order."""
-        return [seen for seen in self.logins if seen.number == number.phone]
-
-    def _seen(self, number: str, peer: tuple[str, int], *, lives: bool) -> Seen:
-        pid = self.holder(peer)
-        if pid is None:
-            return Seen(number, None, "", None, lives, peer)
-        return Seen(number, pid, self.instance_of(pid), self._epoch(pid, number), lives, peer)
-
-    def holder(self, peer: tuple[str, int]) -> int | None:
+    def holder(self, ends: Ends) -> int | None:
         """Return the engine host that has the client's end of a connection open."""
-        inode = self._inode(peer)
+        inode = self._inode(ends)
         if inode is None:
             return None
         link = f"socket:[{inode}]"
@@ -112,26 +89,31 @@ class Witness:
         account = self._accounts.get(phone)
         return None if account is None else self.epochs_open(pid).get(account)
 
-    def _lives(self, peer: tuple[str, int]) -> bool:
+    def _lives(self, ends: Ends) -> bool:
         """Whether a program that is neither stopped nor cut off still has this connection."""
-        pid = self.holder(peer)
+        pid = self.holder(ends)
         if pid is None or self.instance_of(pid) in self.cut_off:
             return False
         with contextlib.suppress(OSError):
             return _stat(pid)[0] not in ("T", "t", "Z", "X")
         return False
 
-    def _inode(self, peer: tuple[str, int]) -> str | None:
-        host, port = peer
+    def _inode(self, ends: Ends) -> str | None:
+        host = ends.client[0]
         with contextlib.suppress(OSError):
-            address = f"{struct.unpack('<I', socket.inet_aton(host))[0]:08X}:{port:04X}"
+            wanted = [*(_in_table(end) for end in (ends.client, ends.network)), _ESTABLISHED]
             tables = ["self", *(str(role.pid) for role in self._stand.instances if role.running)]
             for owner in tables if not host.startswith("127.") else tables[:1]:
                 for line in (_PROC / owner / "net" / "tcp").read_text().splitlines()[1:]:
                     fields = line.split()
-                    if fields[1] == address and fields[3] == _ESTABLISHED:
+                    if fields[1:4] == wanted:
                         return fields[9]
         return None
+
+
+def _in_table(end: tuple[str, int]) -> str:
+    """Return an address as the kernel's table of connections has it. Raises OSError when it is none of IPv4."""
+    return f"{struct.unpack('<I', socket.inet_aton(end[0]))[0]:08X}:{end[1]:04X}"
 
 
 def _engine_hosts() -> list[int]:

@@ -26,7 +26,7 @@ async def test_logins_under_a_lower_epoch_are_counted(wire_network: Network, sho
         await companion.node("success")
         await companion.close()
     assert {(login.number, login.device) for login in seen} == {(shop, 1)}
-    assert len({login.peer for login in seen}) == len(epochs)
+    assert len({login.ends for login in seen}) == len(epochs)
     assert wire_network.stats().logins_below_epoch == 2, "3 and 4 came after 5"
 
 
@@ -48,4 +48,4 @@ async def test_a_replaced_connection_that_lives_is_counted(
     assert (stats.replaced, stats.replaced_living) == (1, 1)
     (login,) = seen
     assert login.replaced is not None
-    assert login.replaced != login.peer
+    assert login.replaced != login.ends
