@@ -73,7 +73,7 @@ async def _paced(built: Stand, senders: list[str], numbers: list[str]) -> dict[s
 async def _burst(built: Stand, senders: list[str], numbers: list[str], total: int) -> dict[str, float]:
     """Hand `total` messages to the phones as fast as they take them; count by the serials stored."""
     assert built.product.process is not None
-    before_cpu = cpu_seconds(built.product.process.pid)
+    before_cpu, before_own = cpu_seconds(built.product.process.pid), time.process_time()
     serial = time.time_ns()
     async with EventSocket(built.url, built.api_key) as events:
         began = time.perf_counter()
@@ -92,6 +92,7 @@ async def _burst(built: Stand, senders: list[str], numbers: list[str], total: in
         keys = list(events.received_at)
         count = events.counts["message.received"]
     used = difference(cpu_seconds(built.product.process.pid), before_cpu)
+    used["network_and_reader"] = time.process_time() - before_own  # all of this process
     bodies = [body for body in (await _bodies(built, keys)).values() if body.startswith(f"burst {serial} ")]
     return {
         "msgs_per_s": total / seconds,
