@@ -110,7 +110,8 @@ class Controller:
             if again:
                 continue
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), pause_s)
+                async with asyncio.timeout(pause_s):
+                    await wake.wait()
                 await asyncio.sleep(_SETTLE_S)
 
     def _forget(self) -> None:

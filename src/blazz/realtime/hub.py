@@ -156,7 +156,8 @@ class Feed:
                 except BlazzError as error:  # the database is away: subscribers stay, the next poll may work
                     _log.warning("event feed cannot read", code=error.code)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(news.wait(), POLL_S)
+                    async with asyncio.timeout(POLL_S):
+                        await news.wait()
                 news.clear()
         finally:
             Wakeups.shared().unsubscribe(self._workspace_id, news)

@@ -158,7 +158,8 @@ class Adoption:
                 pause = _AGAIN_S
                 _log.exception("adoption")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await wake.wait()
                 await asyncio.sleep(_SETTLE_S)
 
     async def _stop(self, session: Session) -> None:

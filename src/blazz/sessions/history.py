@@ -86,7 +86,8 @@ class HistoryImports:
     async def _run(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _POLL_S)
+                async with asyncio.timeout(_POLL_S):
+                    await self._wake.wait()
             await asyncio.sleep(_SETTLE_S)
             self._wake.clear()
             try:

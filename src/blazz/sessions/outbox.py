@@ -104,7 +104,8 @@ class Outbox:
         try:
             if self._load.get(account_id):
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(idle.wait(), timeout_s)
+                    async with asyncio.timeout(timeout_s):
+                        await idle.wait()
         finally:
             self._idle.pop(account_id, None)
 

@@ -76,7 +76,8 @@ class PhoneRequests:
         scope = Platform("an instance sends requests to the phones of all its sessions")
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _POLL_S)
+                async with asyncio.timeout(_POLL_S):
+                    await self._wake.wait()
             await asyncio.sleep(_SETTLE_S)
             self._wake.clear()
             accounts = [session.account_id for session in self._registry if session.connected and not session.leaving]
