@@ -16,7 +16,7 @@ pytest_plugins = [
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests come last: by then the tests that run beside them in `make test` have ended."""
+    """Browser tests come last: by then only tests that start programs run beside them in `make test`."""
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
 
 

@@ -420,8 +420,8 @@ class NetworkStats:
 class Ends:
     """Host and port of both ends of a connection. The client's alone may also be another connection's."""
 
-    client: tuple[str, int] = ("", 0)
-    network: tuple[str, int] = ("", 0)
+    client: tuple[str, int]
+    network: tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)

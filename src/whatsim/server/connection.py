@@ -123,9 +123,12 @@ class Connection(asyncio.Protocol):
 
     @property
     def ends(self) -> Ends:
-        """Both addresses; empty before and after the connection."""
-        names = [self._transport.get_extra_info(name) for name in ("peername", "sockname")] if self._transport else []
-        return Ends(*((str(name[0]), int(name[1])) for name in names if name is not None))
+        """Both addresses; one that is not known (the client was gone before it was accepted) is empty."""
+        return Ends(self._end("peername"), self._end("sockname"))
+
+    def _end(self, which: str) -> tuple[str, int]:
+        name = None if self._transport is None else self._transport.get_extra_info(which)
+        return ("", 0) if name is None else (str(name[0]), int(name[1]))
 
     @property
     def label(self) -> str:

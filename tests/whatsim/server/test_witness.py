@@ -26,7 +26,8 @@ async def test_logins_under_a_lower_epoch_are_counted(wire_network: Network, sho
         await companion.node("success")
         await companion.close()
     assert {(login.number, login.device) for login in seen} == {(shop, 1)}
-    assert len({login.ends for login in seen}) == len(epochs)
+    assert len({login.ends.client for login in seen}) == len(epochs)
+    assert {"{}:{}".format(*login.ends.network) for login in seen} == {wire_network.wire_address}
     assert wire_network.stats().logins_below_epoch == 2, "3 and 4 came after 5"
 
 
